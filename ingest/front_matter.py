@@ -1,0 +1,148 @@
+"""The YAML block at the head of a lesson: where it ends, and what it says, checked.
+
+Anybody's Markdown may come through here, so keys that are not known are ignored and none is required; a block that is
+not YAML, or a value of the wrong form, is an error that names the line.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ingest.errors import CourseError
+
+_OPENING = re.compile(r"\ufeff?---[ \t]*(?:\r\n|\r|\n)")
+_CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)", re.MULTILINE)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_KEY = re.compile(r"[A-Za-z_][\w-]*[ \t]*:")
+
+
+class _Loose(BaseModel):
+    """Numbers are taken as text where text is meant; unknown keys are ignored."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore", frozen=True)
+
+
+class AskEntry(_Loose):
+    """A question that students put, and the anchor of the section that answers it."""
+
+    q: str = Field(min_length=1)
+    section: str = Field(min_length=1)
+
+
+class FactEntry(_Loose):
+    """An outside fact a lesson states, with its evidence (mark V1: read in the primary text; V2: secondary)."""
+
+    id: str
+    section: str = ""
+    claim: str
+    published: str = ""
+    checked_on: str = ""
+    source: str = ""
+    url: str = ""
+    mark: str = ""
+
+    @field_validator("published", "checked_on", mode="before")
+    @classmethod
+    def _dates_are_text(cls, value: object) -> object:
+        return value.isoformat() if isinstance(value, date) else value
+
+
+class FrontMatter(_Loose):
+    """What the head of a lesson may say; all of it is optional."""
+
+    id: str = ""
+    number: int | None = None
+    title: str = ""
+    module: str = ""
+    summary: str = ""
+    prerequisites: tuple[str, ...] = ()
+    minutes: int | None = None
+    asks: tuple[AskEntry, ...] = ()
+    facts: tuple[FactEntry, ...] = ()
+
+    @field_validator("prerequisites", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: object, info: object) -> object:
+        if value is not None:
+            return value
+        field = cls.model_fields[str(getattr(info, "field_name", ""))]
+        return field.default
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The parsed head of a file; ``body_start`` is the offset, in code points, of the first character after it."""
+
+    front_matter: FrontMatter
+    body_start: int
+
+
+def read_head(source: str, path: str) -> Head:
+    """Return the front matter of ``source`` and where the body starts.
+
+    A file without front matter has an empty one. Raises CourseError, with file and line, when the block is opened and
+    not closed, is not a YAML mapping, or has a value of the wrong form.
+    """
+    opening = _OPENING.match(source)
+    if not opening:
+        return Head(FrontMatter(), 1 if source.startswith("\ufeff") else 0)
+    closing = _CLOSING.search(source, opening.end())
+    if not closing:
+        if _KEY.match(source, opening.end()):
+            raise CourseError(
+                f"{path}:1: the front matter is opened with '---' and never closed",
+                "Add a line '---' after its last key.",
+            )
+        return Head(FrontMatter(), 0)
+    block = source[opening.end() : closing.start()]
+    return Head(_validate(_load(block, path), block, path), closing.end())
+
+
+def _load(block: str, path: str) -> dict[str, object]:
+    try:
+        loaded = yaml.safe_load(block)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 2 if mark else 1
+        raise CourseError(
+            f"{path}:{line}: the front matter is not valid YAML: {error.problem or error.context}",
+            "Quote text that holds a colon, and check the indentation of that line.",
+        ) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise CourseError(f"{path}:1: the front matter is not valid YAML: {error}", "Check the block.") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise CourseError(
+            f"{path}:2: the front matter must be 'key: value' lines, not a {type(loaded).__name__}",
+            "Write it as a YAML mapping, for example 'title: Replication'.",
+        )
+    return {str(key): value for key, value in loaded.items()}
+
+
+def _validate(loaded: dict[str, object], block: str, path: str) -> FrontMatter:
+    try:
+        return FrontMatter.model_validate(loaded)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        key = str(first["loc"][0]) if first["loc"] else ""
+        raise CourseError(
+            f"{path}:{_line_of(block, key)}: front matter '{where}': {first['msg']}",
+            "Compare the entry with the front matter of a lesson that works.",
+        ) from error
+
+
+def _line_of(block: str, key: str) -> int:
+    for number, line in enumerate(_LINE_END.split(block), start=2):
+        if line.startswith(f"{key}:"):
+            return number
+    return 2

@@ -1,0 +1,1 @@
+"""The faces: the ``tutor`` command line (``cli``) and the Streamlit app (``app`` and ``pages/``). Nobody imports them."""

@@ -1,0 +1,67 @@
+"""What the pages share: the open course, one for all sessions, and the look."""
+
+import os
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+
+from ingest.embedder import OnnxEmbedder, load_embedder
+from ingest.errors import TutorError
+from tutor.course_index import CourseIndex, open_store
+from tutor.settings import Settings, read_settings
+
+STYLE = Path(__file__).parent / "style.css"
+FAVICON = str(Path(__file__).parent / "favicon.svg")
+"""A file of ours: Streamlit would fetch the picture of a named icon from another host."""
+_opening = threading.Lock()
+
+
+def settings() -> Settings:
+    """The settings this server was started with."""
+    return read_settings(os.environ)
+
+
+@st.cache_resource(show_spinner="Loading the language model")
+def _embedder(name: str, cache: str) -> OnnxEmbedder:
+    return load_embedder(name, Path(cache))
+
+
+@lru_cache(maxsize=1)
+def _held() -> list[CourseIndex]:
+    """The open index of this server process: a list of one, replaced when a new version is published."""
+    return []
+
+
+def course_index() -> CourseIndex:
+    """The published version, shared by all sessions; reopened when another has been published. Stops the page on error."""
+    try:
+        with _opening:
+            held = _held()
+            if not held or not held[0].is_current():
+                chosen = settings()
+                store = open_store(chosen.course, chosen.home, chosen.qdrant_url, chosen.qdrant_api_key)
+                fresh = CourseIndex(store, _embedder(chosen.embedder, str(chosen.cache)))
+                held[:] = [fresh]  # The old one closes itself once no session is reading from it any more.
+            return held[0]
+    except TutorError as error:
+        show_error(error)
+        st.stop()
+
+
+def show_error(error: TutorError) -> None:
+    """An error as message and cure."""
+    st.error(error.message, icon=":material/error:")
+    if error.hint:
+        st.info(error.hint, icon=":material/build:")
+
+
+def apply_style() -> None:
+    """The app's style sheet."""
+    st.html(STYLE)
+
+
+def escape(text: str) -> str:
+    """Text for st.markdown in which '$' stays a dollar sign (it would begin a formula) and ':' no emoji or colour."""
+    return text.replace("$", "\\$").replace(":material", ":\u200bmaterial")

@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 
 from ingest.course import Course, Lesson, read_course
-from ingest.cut import cut_course
 from ingest.errors import CourseError
 from ingest.front_matter import read_head
-from ingest.progress import silent
 
 
 def write_course(root: Path, files: dict[str, str | bytes]) -> Path:
@@ -32,13 +30,6 @@ def fault(root: Path, files: dict[str, str | bytes]) -> str:
     with pytest.raises(CourseError) as caught:
         read(root, files)
     assert caught.value.hint
-    return caught.value.message
-
-
-def asks_fault(root: Path, content: str) -> str:
-    course = read(root, {"a.md": content})
-    with pytest.raises(CourseError) as caught:
-        cut_course(course, len, silent)
     return caught.value.message
 
 
@@ -115,15 +106,13 @@ def test_without_contents_page_lessons_stand_in_the_order_of_their_numbers(tmp_p
     assert [lesson.lesson_id for lesson in course.lessons] == ["b", "c", "a", "notes"]
 
 
-def test_numbers_that_start_again_in_each_folder_are_dropped_and_keep_the_order(tmp_path: Path) -> None:
+def test_a_number_guessed_twice_is_no_number(tmp_path: Path) -> None:
+    course = read(tmp_path, {"a/01-x.md": "A", "a/02-y.md": "B", "b/01-u.md": "C"})
+    assert {lesson.lesson_id: lesson.number for lesson in course.lessons} == {"x": None, "y": 2, "u": None}
+
+
+def test_where_numbers_start_again_in_each_folder_the_order_is_that_of_the_files(tmp_path: Path) -> None:
     course = read(tmp_path, {"a/01-x.md": "A", "a/02-y.md": "B", "a/03-z.md": "C", "b/01-u.md": "D", "b/02-v.md": "E"})
-    assert {lesson.lesson_id: lesson.number for lesson in course.lessons} == {
-        "x": None,
-        "y": None,
-        "z": 3,
-        "u": None,
-        "v": None,
-    }
     assert [lesson.lesson_id for lesson in course.lessons] == ["x", "y", "z", "u", "v"]
 
 
@@ -314,35 +303,3 @@ def test_all_faults_of_a_course_are_reported_together(tmp_path: Path) -> None:
     message = fault(tmp_path, files)
     assert message.startswith("4 faults")
     assert [name for name in files if f"\n  {name}:" in message] == ["a.md", "b.md", "c.md", "e.md"]
-
-
-# The authors' questions
-
-
-@pytest.mark.parametrize(
-    ("source", "line"),
-    [
-        ("---\nid: a\nasks:\n  - {q: Why, section: here}\n  - {q: How, section: gone}\n---\n## Here\n\nT\n", 5),
-        ("---\r\nid: a\r\nasks:\r\n  - {q: How, section: gone}\r\n---\r\n## Here\r\n\r\nT\r\n", 4),
-        ("---\nid: a\ntitle: How and why\nasks:\n  - {q: How, section: gone}\n---\n## Here\n\nT\n", 5),
-        ('---\nid: a\nasks:\n  - {q: "How \\"so\\"?", section: gone}\n---\n## Here\n\nT\n', 4),
-    ],
-    ids=["second ask", "Windows newlines", "words that stand elsewhere too", "escaped quotes"],
-)
-def test_an_ask_that_points_nowhere_is_named_with_its_line(tmp_path: Path, source: str, line: int) -> None:
-    message = asks_fault(tmp_path, source)
-    assert message.startswith(f"a.md:{line}: ")
-    assert "'#gone'" in message
-
-
-def test_asks_that_point_nowhere_are_reported_together(tmp_path: Path) -> None:
-    message = asks_fault(tmp_path, "---\nasks:\n  - {q: Why, section: gone}\n  - {q: How, section: lost}\n---\n## Here\n\nT\n")
-    assert [anchor for anchor in ("#gone", "#lost") if anchor in message] == ["#gone", "#lost"]
-
-
-def test_asks_are_joined_to_the_sections_they_point_to(small_course: Path) -> None:
-    cut = cut_course(read_course(small_course), len, silent)
-    found = {question: (lesson.number, section.title) for lesson, question, section in cut.asks}
-    assert len(cut.asks) == 22
-    assert found["How warm should the water be?"] == (2, "Water temperature")
-    assert found["Is my starter ripe enough to bake with?"] == (3, "Is it ripe?")

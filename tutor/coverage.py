@@ -17,6 +17,7 @@ from pathlib import Path
 from ingest.sparse import Bm25Encoder
 from ingest.store import Match, Where
 from tutor.course_index import CourseIndex
+from tutor.particulars import count_particulars
 from tutor.search import Findings
 
 WEIGHTS_FILE = Path(__file__).parent / "coverage.json"
@@ -37,7 +38,8 @@ class Signals:
     ``known``: share of the question's words, weighted by how telling they are, that the course uses anywhere;
     ``held``: share, so weighted, that the five best sections hold together; ``words``: logarithm of one more than the
     number of distinct words that are no stop words; ``outside``: cosine of the nearest subject that the course is not
-    about; ``asked``: how far the nearest of the authors' own questions is above a cosine of 0.5, scaled to 0..1.
+    about; ``asked``: how far the nearest of the authors' own questions is above a cosine of 0.5, scaled to 0..1;
+    ``chunk``: cosine of the nearest chunk; ``particulars``: number of signs that a particular is asked for.
     """
 
     nearest: float
@@ -47,6 +49,8 @@ class Signals:
     words: float
     outside: float
     asked: float
+    chunk: float
+    particulars: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ def measure(index: CourseIndex, findings: Findings) -> Signals:
         words=math.log1p(len(tokens)),
         outside=_best(findings.rankings["outside"]),
         asked=max(0.0, (_best(findings.rankings["ask"]) - 0.5) * 2),
+        chunk=_best(findings.rankings["chunk"]),
+        particulars=float(count_particulars(findings.question, lambda word: _is_known(index, word))),
     )
 
 
@@ -137,6 +143,11 @@ def _tokens_of_best_sections(index: CourseIndex, findings: Findings) -> frozense
     keys = tuple(key for key, _ in findings.sections[:TOP_SECTIONS])
     points = index.version.points(Where(sections=keys), "chunk") if keys else []
     return index.bm25.tokens(" ".join(point.payload["text"] for point in points))
+
+
+def _is_known(index: CourseIndex, word: str) -> bool:
+    """Whether the course uses a word; what is no word at all (stop words, signs) counts as known."""
+    return all(token in index.lexicon.frequencies for token in index.bm25.tokens(word))
 
 
 def _share(weights: dict[int, float], held: frozenset[int] | set[int]) -> float:

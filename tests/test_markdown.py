@@ -253,7 +253,7 @@ def test_slugs_are_made_as_github_makes_them(title: str, anchor: str) -> None:
         "It went on. and on, without a capital. | Next.",
         "The U.S. Army came. | Then left.",
         "ASP.NET runs it. | Open README.MD in Node.JS. | Next.",
-        "![A plan.](plan.png) | Then words.",
+        "![A plan.](plan.png)",
         "See ![the plan](plan.png) first. | Then [go! Now](x.md).",
         "One word",
     ],

@@ -23,6 +23,8 @@ from tutor.search import Findings
 WEIGHTS_FILE = Path(__file__).parent / "coverage.json"
 TOP_SECTIONS = 5
 TOP_UNITS = 5
+UNLIKE = 0.2
+"""Cosine that two questions have which share nothing but being questions."""
 TELLS_LITTLE = 0.15
 """Weight of a common word of questions against that of another word as rare in the course."""
 
@@ -38,7 +40,7 @@ class Signals:
     ``known``: share of the question's words, weighted by how telling they are, that the course uses anywhere;
     ``held``: share, so weighted, that the five best sections hold together; ``words``: logarithm of one more than the
     number of distinct words that are no stop words; ``outside``: cosine of the nearest subject that the course is not
-    about; ``asked``: how far the nearest of the authors' own questions is above a cosine of 0.5, scaled to 0..1;
+    about; ``asked``: how far the nearest of the authors' own questions is above the cosine of unlike texts, scaled to 0..1;
     ``chunk``: cosine of the nearest chunk; ``particulars``: number of signs that a particular is asked for.
     """
 
@@ -118,7 +120,7 @@ def measure(index: CourseIndex, findings: Findings) -> Signals:
         held=_share(weights, _tokens_of_best_sections(index, findings)),
         words=math.log1p(len(tokens)),
         outside=_best(findings.rankings["outside"]),
-        asked=max(0.0, (_best(findings.rankings["ask"]) - 0.5) * 2),
+        asked=max(0.0, _best(findings.rankings["ask"]) - UNLIKE) / (1 - UNLIKE),
         chunk=_best(findings.rankings["chunk"]),
         particulars=float(count_particulars(findings.question, lambda word: _is_known(index, word))),
     )

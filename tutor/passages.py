@@ -1,10 +1,9 @@
 """Which words of the course to quote: a few short passages, each a run of neighbouring sentences, an item or a row.
 
 Units (sentences, list items, table rows) of the best sections are scored by likeness in meaning to the question, by the
-telling words they share with it, by the standing of their section, and by how well the section's role fits the kind of
-question. The best unit grows into a passage that can stand alone: a sentence that leans on the one before takes it
-along. Further passages are added while they are good enough and say something new (maximal marginal relevance;
-Carbonell and Goldstein, 1998).
+telling words they share with it, and by the score of their section. The best unit grows into a passage that can stand
+alone: a sentence that leans on the one before takes it along. Further passages are added while they are good enough and
+say something new (maximal marginal relevance; Carbonell and Goldstein, 1998).
 """
 
 import re
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from ingest.store import StoredPoint, Where
 from tutor.course_index import CourseIndex
 from tutor.coverage import word_overlap
-from tutor.question import role_preference
 from tutor.search import Findings
 
 SECTIONS_READ = 8
@@ -28,20 +26,23 @@ BUDGET_WORDS = 165
 MEANING_WEIGHT = 1.0
 WORDS_WEIGHT = 0.35
 SECTION_WEIGHT = 1.0
-ROLE_WEIGHT = 0.05
 NOVELTY_WEIGHT = 0.5
 SECTION_USED = 0.2
 DEFINES_WEIGHT = 0.3
 WORTH_ADDING = 0.75
-"""A further passage must score at least this share of the first one's score."""
-WORTH_FOLLOWING = 0.6
+"""A further passage must score at least this share of the first one's score..."""
+WORTH_ADDING_SHORT = 0.55
+ENOUGH_WORDS = 60
+"""...or this smaller share, as long as the answer has fewer words than these."""
+WORTH_FOLLOWING = 0.5
 """A neighbouring sentence is quoted too when it scores at least this share of the one that was chosen."""
 
 _ANAPHOR = re.compile(
     r"^[\"'“(*]*(?:this|that|these|those|it|its|they|them|their|he|she|his|her|such|both|neither|either|the (?:first|second|"
     r"third|former|latter|other|others|same|result|answer|rest)|so|then|thus|hence|therefore|but|and|or|yet|also|instead|"
     r"otherwise|however|still|here|there|only now|not by itself|again|another|each of|one of|in that|from then|after that|"
-    r"until then|no|yes|of these|for that)\b",
+    r"until then|no|yes|of these|for that)\b"
+    r"|^(?:\S+\s){1,5}(?:therefore|thus|however|too|hence)\b",
     re.IGNORECASE,
 )
 _DEFINES = re.compile(r"^\W*((?:[\w'’/-]+\W+){1,9}?)(?:(?:is|are|means)\b|:\s)", re.IGNORECASE)
@@ -112,7 +113,7 @@ def gather_passages(index: CourseIndex, findings: Findings, kind: str) -> list[P
     while ranked and len(chosen) < MAX_PASSAGES:
         unit = max(ranked, key=lambda unit: unit.score - _penalty(unit, chosen))
         ranked.remove(unit)
-        if chosen and unit.score - _penalty(unit, chosen) < chosen[0].score * WORTH_ADDING:
+        if chosen and unit.score - _penalty(unit, chosen) < chosen[0].score * _worth_adding(chosen):
             break
         if any(_same_place(unit, passage) for passage in chosen):
             continue
@@ -124,6 +125,10 @@ def gather_passages(index: CourseIndex, findings: Findings, kind: str) -> list[P
     return [*chosen[:1], *sorted(chosen[1:], key=lambda p: _order(p, chosen[0]))]
 
 
+def _worth_adding(chosen: Sequence[Passage]) -> float:
+    return WORTH_ADDING if sum(passage.words for passage in chosen) >= ENOUGH_WORDS else WORTH_ADDING_SHORT
+
+
 def _order(passage: Passage, lead: Passage) -> tuple[bool, bool, str, int]:
     """After the lead: its own section, then its own lesson, then others, each in the order of the text."""
     same_section = passage.first.section == lead.first.section
@@ -131,7 +136,7 @@ def _order(passage: Passage, lead: Passage) -> tuple[bool, bool, str, int]:
 
 
 def _score_units(index: CourseIndex, findings: Findings, kind: str) -> list[Unit]:
-    standing = dict(_standing(findings, kind))
+    standing = {key: SECTION_WEIGHT * score for key, score in findings.sections[:SECTIONS_READ]}
     points = index.version.points(Where(sections=tuple(standing)), "unit", with_vectors=True)
     question = np.asarray(findings.question_vector, np.float32)
     scored = [_scored(index, findings, point, question, standing) for point in points if _quotable(point)]
@@ -145,15 +150,6 @@ def _defines(index: CourseIndex, findings: Findings, text: str) -> float:
     found = _DEFINES.match(text)
     known = frozenset(token for token in findings.question_tokens if token in index.lexicon.frequencies)
     return word_overlap(index, known, found.group(1)) if found else 0.0
-
-
-def _standing(findings: Findings, kind: str) -> Mapping[str, float]:
-    """The best sections with their standing: the search score, raised or lowered by the role."""
-    scored = [
-        (key, SECTION_WEIGHT * score + ROLE_WEIGHT * role_preference(kind, key.rpartition("#")[2]))
-        for key, score in findings.sections[: 2 * SECTIONS_READ]
-    ]
-    return dict(sorted(scored, key=lambda pair: -pair[1])[:SECTIONS_READ])
 
 
 def _quotable(point: StoredPoint) -> bool:

@@ -18,6 +18,7 @@ from ingest.errors import QuestionError
 from ingest.sparse import SparseVector
 from ingest.store import Match, Nearest, Payload, Where
 from tutor.course_index import CourseIndex
+from tutor.question import kind_of, role_preference
 
 QUESTION_LIMIT_CHARS = 4_000
 MAX_HITS = 100
@@ -25,23 +26,24 @@ MAX_HITS = 100
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """The weight of each ranking; 0 leaves it out."""
+    """The weight of each ranking (0 leaves it out), and of how well a section's role fits the kind of question."""
 
     chunk: float
     unit: float
     ask: float
     chunk_bm25: float
     ask_bm25: float
+    role: float
 
     def weights(self) -> dict[str, float]:
         """Weight by the name of the vectors that are searched."""
-        return {name: float(weight) for name, weight in asdict(self).items() if weight}
+        return {name: float(weight) for name, weight in asdict(self).items() if weight and name != "role"}
 
 
-HYBRID = Fusion(chunk=1.0, unit=1.0, ask=1.0, chunk_bm25=1.0, ask_bm25=0.3)
+HYBRID = Fusion(chunk=1.0, unit=1.0, ask=1.0, chunk_bm25=1.0, ask_bm25=0.3, role=0.15)
 """Chosen on the tuning half of the cases; see evals/LOG.md."""
-DENSE_ONLY = Fusion(chunk=1.0, unit=0.0, ask=0.0, chunk_bm25=0.0, ask_bm25=0.0)
-BM25_ONLY = Fusion(chunk=0.0, unit=0.0, ask=0.0, chunk_bm25=1.0, ask_bm25=0.0)
+DENSE_ONLY = Fusion(chunk=1.0, unit=0.0, ask=0.0, chunk_bm25=0.0, ask_bm25=0.0, role=0.0)
+BM25_ONLY = Fusion(chunk=0.0, unit=0.0, ask=0.0, chunk_bm25=1.0, ask_bm25=0.0, role=0.0)
 
 _LIMITS: Mapping[str, int] = {"chunk": 60, "unit": 120, "ask": 20, "chunk_bm25": 60, "ask_bm25": 20, "outside": 1}
 
@@ -114,7 +116,7 @@ def search(
     names = list(_LIMITS)
     queries = [_query(name, dense, sparse, Where() if name == "outside" else where) for name in names]
     rankings = dict(zip(names, index.version.nearest(queries), strict=True))
-    sections = _fuse(rankings, fusion, "section")
+    sections = _prefer_roles(_fuse(rankings, fusion, "section"), text, fusion)
     chunks = _fuse({name: found for name, found in rankings.items() if "ask" not in name}, fusion, "chunk")
     finished = time.perf_counter()
     return Findings(
@@ -178,6 +180,14 @@ def _fuse(rankings: Mapping[str, Sequence[Match]], fusion: Fusion, key: str) -> 
     total = sum(weights.values()) or 1.0
     fused = [(place, score / total) for place, score in scores.items()]
     return sorted(fused, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _prefer_roles(sections: list[tuple[str, float]], question: str, fusion: Fusion) -> list[tuple[str, float]]:
+    """The sections reordered a little: one whose role (its anchor) fits the kind of question gains, an unfit one loses."""
+    kind = kind_of(question)
+    gain = fusion.role / (sum(fusion.weights().values()) or 1.0)
+    moved = [(key, score + gain * role_preference(kind, key.rpartition("#")[2])) for key, score in sections]
+    return sorted(moved, key=lambda pair: (-pair[1], pair[0]))
 
 
 def _scaled(matches: Sequence[Match], key: str) -> dict[str, float]:

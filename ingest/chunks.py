@@ -144,7 +144,15 @@ def _row_read_out(block: Block) -> str:
     return "; ".join(f"{title}: {cell}" if title else cell for title, cell in pairs if cell)
 
 
+def _is_caption(block: Block) -> bool:
+    """A paragraph all in emphasis: the words under a diagram, which say little without it."""
+    text = block.text.strip()
+    return len(text) > 2 and text[0] == text[-1] == "*" and text[1] != "*" and "*" not in text[1:-1]
+
+
 def _units(number: int, block: Block, source: str, spoken: str) -> Iterator[Unit]:
+    if _is_caption(block):
+        return
     if block.form == "row":
         start = block.start + len(source[block.start : block.end]) - len(source[block.start : block.end].lstrip())
         yield Unit("row", start, block.end, block.text, spoken, number, block.cells, block.header)

@@ -106,6 +106,12 @@ def test_without_contents_page_lessons_stand_in_the_order_of_their_numbers(tmp_p
     assert [lesson.lesson_id for lesson in course.lessons] == ["b", "c", "a", "notes"]
 
 
+def test_the_contents_page_gives_order_and_module_whatever_the_numbers_and_folders(tmp_path: Path) -> None:
+    contents = "modules:\n  - {id: m, title: M, lessons: [{id: z, title: Z}, {id: y, title: Y}]}\n"
+    course = read(tmp_path, {"course.yaml": contents, "01-x.md": "A", "sub/02-y.md": "B", "03-z.md": "C"})
+    assert [(lesson.lesson_id, lesson.module) for lesson in course.lessons] == [("z", "m"), ("y", "m"), ("x", "")]
+
+
 def test_a_number_guessed_twice_is_no_number(tmp_path: Path) -> None:
     course = read(tmp_path, {"a/01-x.md": "A", "a/02-y.md": "B", "b/01-u.md": "C"})
     assert {lesson.lesson_id: lesson.number for lesson in course.lessons} == {"x": None, "y": 2, "u": None}

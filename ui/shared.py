@@ -2,7 +2,6 @@
 
 import os
 import threading
-from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
@@ -28,26 +27,31 @@ def _embedder(name: str, cache: str) -> OnnxEmbedder:
     return load_embedder(name, Path(cache))
 
 
-@lru_cache(maxsize=1)
-def _held() -> list[CourseIndex]:
-    """The open index of this server process: a list of one, replaced when a new version is published."""
-    return []
+_held: list[CourseIndex] = []
+"""The open index of this server process: none or one, replaced when a new version is published."""
 
 
 def course_index() -> CourseIndex:
-    """The published version, shared by all sessions; reopened when another has been published. Stops the page on error."""
+    """The published version, shared by all sessions; reopened when another is published. Stops the page on an error."""
     try:
         with _opening:
-            held = _held()
-            if not held or not held[0].is_current():
+            if not _held or not _held[0].is_current():
                 chosen = settings()
                 store = open_store(chosen.course, chosen.home, chosen.qdrant_url, chosen.qdrant_api_key)
-                fresh = CourseIndex(store, _embedder(chosen.embedder, str(chosen.cache)))
-                held[:] = [fresh]  # The old one closes itself once no session is reading from it any more.
-            return held[0]
+                # The one before is not closed: a session may be reading from it, and it ends with its last reader.
+                _held[:] = [CourseIndex(store, _embedder(chosen.embedder, str(chosen.cache)))]
+            return _held[0]
     except TutorError as error:
         show_error(error)
         st.stop()
+
+
+def release() -> None:
+    """Let go of the open index; the next page opens it anew."""
+    with _opening:
+        for index in _held:
+            index.close()
+        _held.clear()
 
 
 def show_error(error: TutorError) -> None:

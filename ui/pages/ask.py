@@ -9,28 +9,33 @@ from tutor.search import QUESTION_LIMIT_CHARS
 from ui.shared import course_index, escape, show_error
 
 SUGGESTIONS = 4
+SUGGESTION_CHARS = 50
+"""The length of a question that fits a button."""
 
 
 def main() -> None:
     """Show the conversation, then take the next question."""
     index = course_index()
     turns: list[tuple[str, Answer | TutorError]] = st.session_state.setdefault("turns", [])
+    question = st.chat_input("Ask about the course", max_chars=QUESTION_LIMIT_CHARS)
     header, button = st.columns([4, 1], vertical_alignment="bottom")
     header.title("Ask the course")
-    if turns and button.button("New chat", icon=":material/edit_square:", width="stretch"):
-        turns.clear()
-        st.rerun()
-    question = st.chat_input("Ask about the course", max_chars=QUESTION_LIMIT_CHARS)
+    welcome = st.empty()
     if not turns and not question:
-        question = _welcome(index.outline["title"], [lesson.asks for lesson in index.lessons])
+        with welcome.container():
+            question = _welcome(index.outline["title"], [lesson.asks for lesson in index.lessons])
+        if question:
+            welcome.empty()
+    if turns or question:
+        button.button("New chat", icon=":material/edit_square:", width="stretch", on_click=turns.clear)
     for asked, answer in turns:
-        _show_turn(asked, answer)
+        _show_question(asked)
+        _show_answer(answer)
     if question:
-        with st.chat_message("user"):
-            st.markdown(escape(question))
+        _show_question(question)
         with st.spinner("Reading the course"):
             turns.append((question, _answer(question, turns)))
-        st.rerun()
+        _show_answer(turns[-1][1])
 
 
 def _answer(question: str, turns: list[tuple[str, Answer | TutorError]]) -> Answer | TutorError:
@@ -52,7 +57,7 @@ def _welcome(title: str, asks: list[tuple[str, ...]]) -> str | None:
         f"Answers come from the course *{escape(title)}*, word for word, and every statement says where it stands. "
         "Ask in your own words, or start with one of these:"
     )
-    spread = [lesson_asks[0] for lesson_asks in asks if lesson_asks]
+    spread = [min(lesson_asks, key=lambda ask: abs(len(ask) - SUGGESTION_CHARS)) for lesson_asks in asks if lesson_asks]
     step = max(len(spread) // SUGGESTIONS, 1)
     columns = st.columns(2)
     for place, suggestion in enumerate(spread[::step][:SUGGESTIONS]):
@@ -61,9 +66,12 @@ def _welcome(title: str, asks: list[tuple[str, ...]]) -> str | None:
     return None
 
 
-def _show_turn(asked: str, answer: Answer | TutorError) -> None:
+def _show_question(asked: str) -> None:
     with st.chat_message("user"):
         st.markdown(escape(asked))
+
+
+def _show_answer(answer: Answer | TutorError) -> None:
     with st.chat_message("assistant"):
         if isinstance(answer, TutorError):
             show_error(answer)

@@ -16,6 +16,8 @@ from ui.shared import course_index, escape, show_error
 def main() -> None:
     """Show the lesson of the address, or the first."""
     index = course_index()
+    # A link from this page to itself changes what the server knows, not what the browser shows: tell it.
+    st.query_params.from_dict(st.query_params.to_dict())
     lesson = _chosen(index)
     _contents(index, lesson)
     _heading(index, lesson)

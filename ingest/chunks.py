@@ -2,22 +2,26 @@
 
 A chunk is a run of neighbouring blocks of one section that fits the embedder: its size is counted with the embedder's
 own tokenizer, because text beyond the model's limit is silently ignored. Blocks are kept whole (a table row, a list item,
-a code block); only a paragraph too long for one chunk is cut, between sentences. What is embedded is not the raw text
-but its plain reading under the trail of headings, with each table row read out under the titles of its columns, so that
-a row found alone still says what it is about; diagram code is left to its text alternative.
+a code block); only running text too long for one chunk is cut: between sentences, a longer sentence between words, a longer
+word between characters. What is embedded is not the raw text but its plain reading under the trail of headings, with each
+table row read out under the titles of its columns, so that a row found alone still says what it is about; diagram code is
+left to its text alternative.
 
-A unit is what an answer may quote: a sentence, a list item or a table row.
+A unit is what an answer may quote: a sentence, a list item or a table row that lies whole in one chunk.
 """
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ingest.markdown import Block, plain
 from ingest.sections import Section
 from ingest.sentences import sentence_spans
 
-CHUNKER_VERSION = "1"
+CHUNKER_VERSION = "2"
 """Raised whenever the same lessons would be cut differently, so that an old index is not taken for a new one."""
 
 CHUNK_TOKENS = 200
@@ -25,6 +29,14 @@ CHUNK_TOKENS = 200
 
 _ITEM_QUOTED_WHOLE_WORDS = 70
 """A list item up to this length is quoted whole, since its sentences lean on each other; a longer one by sentence."""
+
+_QUOTED_WORDS = 120
+_QUOTED_CHARACTERS = 1_000
+"""What is longer than either is found and read but not quoted: nobody checks a claim against a quotation of that size."""
+
+_WORD = re.compile(r"\S+")
+_ZERO_WIDTH_JOINER = "\u200d"
+_SKIN_TONES = "🏻🏼🏽🏾🏿"
 
 CountTokens = Callable[[str], int]
 
@@ -80,8 +92,8 @@ class _Piece:
 
 def cut_chunks(section: Section, source: str, count_tokens: CountTokens, limit_tokens: int = CHUNK_TOKENS) -> list[Chunk]:
     """Return the chunks of ``section``; every non-blank line of its blocks is in one of them."""
-    prefix = " > ".join(section.trail)
-    room = max(limit_tokens - count_tokens(prefix), limit_tokens // 2)
+    prefix = _prefix(section.trail, count_tokens, limit_tokens // 3)
+    room = limit_tokens - count_tokens(prefix)
     chunks: list[Chunk] = []
     held: list[_Piece] = []
     size = 0
@@ -101,6 +113,15 @@ def cut_chunks(section: Section, source: str, count_tokens: CountTokens, limit_t
     return chunks
 
 
+def _prefix(trail: tuple[str, ...], count_tokens: CountTokens, most_tokens: int) -> str:
+    """The trail of headings; where it would crowd out the text, its inner end."""
+    for first in range(len(trail)):
+        prefix = " > ".join(trail[first:])
+        if count_tokens(prefix) <= most_tokens:
+            return prefix
+    return trail[-1][: _cut_places(trail[-1], count_tokens, most_tokens)[0]]
+
+
 def _chunk(section: Section, ordinal: int, pieces: list[_Piece], source: str, prefix: str) -> Chunk:
     start, end = pieces[0].start, pieces[-1].end
     spoken = "\n".join(piece.spoken for piece in pieces if piece.spoken)
@@ -118,7 +139,7 @@ def _chunk(section: Section, ordinal: int, pieces: list[_Piece], source: str, pr
 def _pieces(section: Section, source: str, count_tokens: CountTokens, room: int) -> Iterator[_Piece]:
     for number, block in enumerate(section.blocks):
         piece = _piece(number, block, source)
-        if block.form in {"paragraph", "item", "other", "question", "html"} and count_tokens(piece.spoken) > room:
+        if block.shown and count_tokens(piece.spoken) > room:
             yield from _split(piece, number, source, count_tokens, room)
         else:
             yield piece
@@ -126,7 +147,8 @@ def _pieces(section: Section, source: str, count_tokens: CountTokens, room: int)
 
 def _piece(number: int, block: Block, source: str) -> _Piece:
     spoken = _spoken(block)
-    return _Piece(block, block.start, block.end, spoken, tuple(_units(number, block, source, spoken)))
+    units = () if _is_caption(block) else tuple(filter(_may_be_quoted, _units(number, block, source, spoken)))
+    return _Piece(block, block.start, block.end, spoken, units)
 
 
 def _spoken(block: Block) -> str:
@@ -135,8 +157,8 @@ def _spoken(block: Block) -> str:
     if block.form == "row":
         return _row_read_out(block)
     if block.form in {"paragraph", "item"}:
-        return plain(block.text)
-    return block.text
+        return plain(block.shown)
+    return " ".join(block.shown.split()) if block.shown else block.text
 
 
 def _row_read_out(block: Block) -> str:
@@ -151,47 +173,78 @@ def _is_caption(block: Block) -> bool:
 
 
 def _units(number: int, block: Block, source: str, spoken: str) -> Iterator[Unit]:
-    if _is_caption(block):
-        return
     if block.form == "row":
-        start = block.start + len(source[block.start : block.end]) - len(source[block.start : block.end].lstrip())
+        raw = source[block.start : block.end]
+        start = block.start + len(raw) - len(raw.lstrip("> \t"))
         yield Unit("row", start, block.end, block.text, spoken, number, block.cells, block.header)
     elif block.form == "item" and len(spoken.split()) <= _ITEM_QUOTED_WHOLE_WORDS:
         yield Unit("item", block.content_start, block.end, spoken, spoken, number)
     elif block.form in {"paragraph", "item"}:
-        for start, end in sentence_spans(source, block.content_start, block.end):
-            text = plain(source[start:end]).strip("*")  # Emphasis over several sentences leaves a mark at either end.
-            if text:
-                yield Unit("sentence", start, end, text, text, number)
+        yield from _sentences(number, block)
+
+
+def _sentences(number: int, block: Block) -> Iterator[Unit]:
+    for first, after in sentence_spans(block.shown, 0, len(block.shown)):
+        text = plain(block.shown[first:after]).strip("*")  # Emphasis over several sentences leaves a mark at either end.
+        yield Unit("sentence", block.start + first, block.start + after, text, text, number)
+
+
+def _may_be_quoted(unit: Unit) -> bool:
+    """It says something (a picture does not, nor an empty row or "!") and is short enough to be checked at a glance."""
+    is_short = len(unit.text.split()) <= _QUOTED_WORDS and unit.end - unit.start <= _QUOTED_CHARACTERS
+    return is_short and any(character.isalnum() or unicodedata.category(character) == "So" for character in unit.text)
 
 
 def _split(piece: _Piece, number: int, source: str, count_tokens: CountTokens, room: int) -> Iterator[_Piece]:
-    """Cut a block that is too long between sentences; a single sentence that is too long, between words."""
-    held: list[tuple[int, int]] = []
-    size = 0
-    for start, end in _bounded(piece, source, count_tokens, room):
-        cost = count_tokens(source[start:end])
-        if held and size + cost > room:
-            yield _part(piece, held[0][0], held[-1][1], number, source)
-            held, size = [], 0
-        held.append((start, end))
-        size += cost
-    if held:
-        yield _part(piece, held[0][0], held[-1][1], number, source)
+    """Cut a block that is too long into parts; a sentence that was itself cut is no unit of either part."""
+    block = piece.block
+    sentences = [unit for unit in _sentences(number, block) if _may_be_quoted(unit)] if piece.units else []
+    for first, after in pairwise([0, *_cut_places(block.shown, count_tokens, room)]):
+        raw = source[block.start + first : block.start + after]
+        start, end = block.start + after - len(raw.lstrip()), block.start + after
+        shown = block.shown[start - block.start : after]
+        part = replace(block, start=start, end=end, content_start=max(start, block.content_start), shown=shown)
+        units = tuple(unit for unit in sentences if start <= unit.start and unit.end <= end)
+        yield _Piece(part, start, end, _spoken(part), units)
 
 
-def _bounded(piece: _Piece, source: str, count_tokens: CountTokens, room: int) -> Iterator[tuple[int, int]]:
-    for start, end in sentence_spans(source, piece.start, piece.end):
-        if count_tokens(source[start:end]) <= room:
-            yield start, end
+def _cut_places(text: str, count_tokens: CountTokens, room: int) -> list[int]:
+    """Where the parts of ``text`` end, each of at most ``room`` tokens (a part is never less than one character)."""
+    places: list[int] = []
+    size = reached = 0
+    for end, tokens in _steps(text, count_tokens, room):
+        if size and size + tokens > room:
+            places.append(reached)
+            size = 0
+        size += tokens
+        reached = end
+    return [*places, len(text)]
+
+
+def _steps(text: str, count_tokens: CountTokens, room: int) -> Iterator[tuple[int, int]]:
+    """End and size in tokens of each sentence; of its words where the sentence is over ``room``, and so on."""
+    for start, end in sentence_spans(text, 0, len(text)):
+        tokens = count_tokens(text[start:end])
+        if tokens <= room:
+            yield end, tokens
             continue
-        step = max(room, 1) * 3  # English runs at about four characters a token; three keeps within the room.
-        for first in range(start, end, step):
-            yield first, min(first + step, end)
+        for word in _WORD.finditer(text, start, end):
+            tokens = count_tokens(word.group())
+            if tokens <= room:
+                yield word.end(), tokens
+            else:
+                yield from _letters(word.group(), word.start(), count_tokens)
 
 
-def _part(piece: _Piece, start: int, end: int, number: int, source: str) -> _Piece:
-    block = replace(piece.block, start=start, end=end, content_start=max(start, piece.block.content_start))
-    text = plain(source[block.content_start : end])
-    units = tuple(unit for unit in piece.units if start <= unit.start < end)
-    return _Piece(block, start, end, text, tuple(replace(unit, paragraph=number) for unit in units))
+def _letters(word: str, start: int, count_tokens: CountTokens) -> Iterator[tuple[int, int]]:
+    """End and size of each character of ``word`` as a reader counts them, accents and joined emoji included."""
+    first = 0
+    for after in range(1, len(word) + 1):
+        if after == len(word) or not _is_joined(word[after - 1], word[after]):
+            yield start + after, count_tokens(word[first:after])
+            first = after
+
+
+def _is_joined(before: str, after: str) -> bool:
+    """``after`` is a mark on the letter before it, a part of its emoji, or invisible."""
+    return before == _ZERO_WIDTH_JOINER or after in _SKIN_TONES or unicodedata.category(after) in {"Mn", "Mc", "Me", "Cf"}

@@ -12,17 +12,17 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ingest.errors import CourseError
-from ingest.front_matter import AskEntry, FactEntry, FrontMatter, Head, read_head
+from ingest.front_matter import AskEntry, FactEntry, FrontMatter, Head, load_mapping, read_head
+from ingest.markdown import parse_blocks
 
 LESSON_LIMIT_BYTES = 1_000_000
 """A lesson of 2,800 words is about 20 kB; a file fifty times that size is a mistake or a book to be split."""
 
 _NUMBERED_NAME = re.compile(r"(\d{1,4})[-_. ]+(?=\S)")
-_FIRST_HEADING = re.compile(r"^#[ \t]+(.+?)[ \t]*(?:\{#[\w-]+\})?[ \t]*#*[ \t]*$", re.MULTILINE)
+_DIGITS = re.compile(r"\d+")
 
 
 class _Yaml(BaseModel):
@@ -123,10 +123,10 @@ def read_course(root: Path) -> Course:
     lessons = _settle_names(read)
     faults += _duplicate_faults(lessons)
     if faults:
-        raise _joined(faults)
+        raise joined(faults)
     if not lessons:
         raise CourseError(f"every lesson in {root} is empty", "Write the text of at least one lesson.")
-    ordered = _in_reading_order(lessons, declared)
+    ordered = _in_reading_order(lessons, declared, _ordering_numbers(read))
     return Course(
         root=root,
         declared_id=declared.id,
@@ -147,12 +147,9 @@ def read_course_file(root: Path) -> CourseFile:
     path = root / "course.yaml"
     if not path.is_file():
         return CourseFile()
+    loaded = load_mapping(_read_text(path, "course.yaml"), "course.yaml", "the contents page", first_line=1)
     try:
-        loaded = yaml.safe_load(_read_text(path, "course.yaml")) or {}
         return CourseFile.model_validate(loaded)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise CourseError(f"course.yaml:{line}: not valid YAML: {error.problem}", "Mend that line.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -166,10 +163,15 @@ def course_files(root: Path, declared: CourseFile) -> list[Path]:
         relative = path.relative_to(root)
         if path.suffix.lower() not in {".md", ".markdown"} or any(part.startswith(".") for part in relative.parts):
             continue
-        name = relative.as_posix()
-        if path.is_file() and not any(fnmatch.fnmatch(name, pattern) for pattern in declared.exclude):
+        if path.is_file() and not _is_excluded(relative, declared.exclude):
             found.append(path)
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+def _is_excluded(relative: Path, patterns: tuple[str, ...]) -> bool:
+    """A pattern names a file, or a folder with all that is in it."""
+    names = [part.as_posix() for part in (relative, *relative.parents)]
+    return any(fnmatch.fnmatch(name, pattern.rstrip("/")) for name in names for pattern in patterns)
 
 
 def hash_corpus(root: Path, declared: CourseFile) -> str:
@@ -237,8 +239,8 @@ def _kind(relative: PurePosixPath | Path, lesson_id: str, declared: CourseFile) 
 
 
 def _first_heading(source: str, head: Head) -> str:
-    found = _FIRST_HEADING.search(source, head.body_start)
-    return found.group(1) if found else ""
+    blocks = parse_blocks(source, head.body_start)
+    return next((block.text for block in blocks if block.form == "heading" and block.level == 1 and block.text), "")
 
 
 def _module_of(lesson_id: str, relative: Path, declared: CourseFile) -> str:
@@ -279,21 +281,34 @@ def _repeated(name: str, values: list[tuple[str, str]]) -> list[CourseError]:
     return faults
 
 
-def _joined(faults: list[CourseError]) -> CourseError:
+def joined(faults: list[CourseError]) -> CourseError:
+    """One error that tells all of ``faults``."""
     if len(faults) == 1:
         return faults[0]
     lines = "\n".join(f"  {fault.message}\n      {fault.hint}" for fault in faults)
     return CourseError(f"{len(faults)} faults in the course:\n{lines}", "Mend them all, then run the command again.")
 
 
-def _in_reading_order(lessons: list[Lesson], declared: CourseFile) -> list[Lesson]:
+def _ordering_numbers(read: list[tuple[Lesson, FrontMatter]]) -> dict[str, int]:
+    """Path -> number. Where a number guessed from file names stands twice, each folder starts again: then none counts."""
+    guessed = [lesson.number for lesson, matter in read if matter.number is None and lesson.number is not None]
+    restarts = len(set(guessed)) < len(guessed)
+    return {
+        lesson.path: lesson.number
+        for lesson, matter in read
+        if lesson.number is not None and not (restarts and matter.number is None)
+    }
+
+
+def _in_reading_order(lessons: list[Lesson], declared: CourseFile, numbers: dict[str, int]) -> list[Lesson]:
     position = {
         planned.id: index for index, planned in enumerate(lesson for module in declared.modules for lesson in module.lessons)
     }
 
-    def key(lesson: Lesson) -> tuple[int, int, float, str]:
-        numbered = lesson.number if lesson.number is not None else float("inf")
-        return lesson.kind != "lesson", position.get(lesson.lesson_id, len(position)), numbered, lesson.path
+    def key(lesson: Lesson) -> tuple[bool, int, float, tuple[str, ...]]:
+        place = position.get(lesson.lesson_id, len(position))
+        by_path = tuple(_DIGITS.sub(lambda found: found.group().zfill(9), part) for part in PurePosixPath(lesson.path).parts)
+        return lesson.kind != "lesson", place, numbers.get(lesson.path, float("inf")), by_path
 
     return sorted(lessons, key=key)
 

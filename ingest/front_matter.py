@@ -1,7 +1,8 @@
 """The YAML block at the head of a lesson: where it ends, and what it says, checked.
 
 Anybody's Markdown may come through here, so keys that are not known are ignored and none is required; a block that is
-not YAML, or a value of the wrong form, is an error that names the line.
+not YAML, or a value of the wrong form, is an error that names the line. The same '---' also draws a rule across the page:
+text between two rules is front matter only where it reads as 'key: value' lines, or was plainly meant to.
 """
 
 import re
@@ -14,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ingest.errors import CourseError
 
 _OPENING = re.compile(r"\ufeff?---[ \t]*(?:\r\n|\r|\n)")
-_CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)", re.MULTILINE)
+_CLOSING = re.compile(r"(?<=[\r\n])(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)")
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_KEY = re.compile(r"[A-Za-z_][\w-]*[ \t]*:")
+_KEY = re.compile(r"[A-Za-z_][\w-]*[ \t]*:(?=\s|\Z)")
+_FIRST_LINE = 2
+"""The line of the file on which the block begins, below its '---'."""
 
 
 class _Loose(BaseModel):
@@ -91,9 +94,10 @@ def read_head(source: str, path: str) -> Head:
     A file without front matter has an empty one. Raises CourseError, with file and line, when the block is opened and
     not closed, is not a YAML mapping, or has a value of the wrong form.
     """
+    headless = Head(FrontMatter(), 1 if source.startswith("\ufeff") else 0)
     opening = _OPENING.match(source)
     if not opening:
-        return Head(FrontMatter(), 1 if source.startswith("\ufeff") else 0)
+        return headless
     closing = _CLOSING.search(source, opening.end())
     if not closing:
         if _KEY.match(source, opening.end()):
@@ -101,31 +105,72 @@ def read_head(source: str, path: str) -> Head:
                 f"{path}:1: the front matter is opened with '---' and never closed",
                 "Add a line '---' after its last key.",
             )
-        return Head(FrontMatter(), 0)
+        return headless
     block = source[opening.end() : closing.start()]
-    return Head(_validate(_load(block, path), block, path), closing.end())
-
-
-def _load(block: str, path: str) -> dict[str, object]:
     try:
-        loaded = yaml.safe_load(block)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 2 if mark else 1
+        loaded = load_mapping(block, path, "the front matter", _FIRST_LINE)
+    except CourseError:
+        if _KEY.match(block) or block.startswith("- "):
+            raise
+        return headless
+    if not loaded and block.strip():
+        return headless
+    return Head(_validate(loaded, block, path), closing.end())
+
+
+def ask_lines(source: str) -> list[int]:
+    """The line of the file on which each question of the front matter stands, in order; none for those merged in by YAML."""
+    block = source[: read_head(source, "").body_start].lstrip("\ufeff")
+    root = yaml.compose(_CLOSING.sub("", block))
+    if not isinstance(root, yaml.MappingNode):
+        return []
+    asks = {key.value: value for key, value in root.value}.get("asks")
+    return [ask.start_mark.line + 1 for ask in asks.value] if isinstance(asks, yaml.SequenceNode) else []
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's own loader, which also says where a value stands that cannot be built, such as 30 February."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            problem = f"'{node.value}' cannot be read: {error}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
+def load_mapping(text: str, path: str, what: str, first_line: int) -> dict[str, object]:
+    """Return the 'key: value' lines of ``text``; none where it is empty.
+
+    Raises CourseError that names ``what`` is wrong in the file ``path``; ``first_line`` is where ``text`` begins there.
+    """
+    try:
+        loaded = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        line, problem = _place_and_problem(error, text)
         raise CourseError(
-            f"{path}:{line}: the front matter is not valid YAML: {error.problem or error.context}",
+            f"{path}:{first_line + line}: {what} is not valid YAML: {problem}",
             "Quote text that holds a colon, and check the indentation of that line.",
         ) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise CourseError(f"{path}:1: the front matter is not valid YAML: {error}", "Check the block.") from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise CourseError(
-            f"{path}:2: the front matter must be 'key: value' lines, not a {type(loaded).__name__}",
+            f"{path}:{first_line}: {what} must be 'key: value' lines, not a {type(loaded).__name__}",
             "Write it as a YAML mapping, for example 'title: Replication'.",
         )
     return {str(key): value for key, value in loaded.items()}
+
+
+def _place_and_problem(error: yaml.YAMLError | RecursionError, text: str) -> tuple[int, str]:
+    """Lines above the fault, and the fault in words."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        return mark.line if mark else 0, str(error.problem or error.context)
+    if isinstance(error, yaml.reader.ReaderError):
+        above = _LINE_END.findall(text, 0, error.position)
+        return len(above), f"the character U+{ord(text[error.position]):04X} is not allowed"
+    return 0, "it is nested too deeply"
 
 
 def _validate(loaded: dict[str, object], block: str, path: str) -> FrontMatter:
@@ -142,7 +187,7 @@ def _validate(loaded: dict[str, object], block: str, path: str) -> FrontMatter:
 
 
 def _line_of(block: str, key: str) -> int:
-    for number, line in enumerate(_LINE_END.split(block), start=2):
+    for number, line in enumerate(_LINE_END.split(block), start=_FIRST_LINE):
         if line.startswith(f"{key}:"):
             return number
-    return 2
+    return _FIRST_LINE

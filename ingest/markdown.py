@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Literal
 
 from markdown_it import MarkdownIt
@@ -21,8 +21,15 @@ Form = Literal["heading", "paragraph", "item", "header_row", "row", "code", "dia
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _ANCHOR = re.compile(r"[ \t]*\{#([^\s{}]+)\}[ \t]*$")
 _DETAILS = re.compile(r"<details\b", re.IGNORECASE)
-_TAG = re.compile(r"<[^<>]+>")
-_PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_TAG = re.compile(r"<[/!?]?[A-Za-z][^<>]*>")
+_MARKS_ONLY = " \t\r\n>-*+|_"
+"""What thematic breaks, empty items and empty quotations are made of; a gap of nothing else holds no text."""
+
+_NESTING = 100
+"""Levels the parser follows, two to a list. Its own 20 loses the text after a deep list; 400 exhausts Python's stack."""
+
+_PARSER = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,9 @@ class Block:
 
     ``start`` and ``end`` are offsets of whole lines, without the last line's newline; ``content_start`` is where the
     text begins after a list marker. ``level`` and ``anchor`` belong to headings, ``cells`` to table rows and
-    ``header`` holds the column titles of the table that a row is in.
+    ``header`` holds the column titles of the table that a row is in. ``shown``, of the forms that may be cut where they
+    are too long, is ``source[start:end]`` with blanks in place of what no reader sees (marks of lists and quotations,
+    comments, the tags of an HTML block), so that any part of it can be read without them.
     """
 
     form: Form
@@ -43,6 +52,7 @@ class Block:
     anchor: str = ""
     cells: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
+    shown: str = ""
 
 
 def parse_blocks(source: str, body_start: int) -> list[Block]:
@@ -62,7 +72,7 @@ def plain(text: str) -> str:
                 out.append(child.content)
             elif child.type == "code_inline":
                 out.append(f"`{child.content}`")
-            elif child.type in {"softbreak", "hardbreak"}:
+            elif child.type in {"softbreak", "hardbreak"} or child.content.lower().startswith("<br"):
                 out.append(" ")
             elif child.type == "image":
                 out.append(child.content)
@@ -128,9 +138,26 @@ def _heading(token: Token, inline: Token, lines: _Lines) -> Block:
 
 def _paragraph(token: Token, inline: Token, lines: _Lines, form: Form) -> Block:
     start, end = lines.span(*_map(token))
-    first_line = inline.content.split("\n", 1)[0]
-    content_start = max(lines.source.find(first_line, start, end), start)
-    return Block(form, start, end, content_start, inline.content)
+    shown = _placed(inline.content, lines.source[start:end])
+    content_start = start + len(shown) - len(shown.lstrip())
+    return Block(form, start, end, content_start, inline.content, shown=shown)
+
+
+def _placed(content: str, raw: str) -> str:
+    """``content``, as the parser took it from the lines of ``raw``, with each line at its place there and blanks before it.
+
+    The parser takes marks off the beginning of a line and blanks off both ends, so a line's text ends where the line does.
+    """
+    raw_lines = [line for line in _LINE.findall(raw) if line]
+    placed = []
+    for line, text in zip_longest(reversed(raw_lines), reversed(content.split("\n")), fillvalue=""):
+        first = max(len(line.rstrip()) - len(text.strip()), 0)
+        placed.append(" " * first + line[first:])
+    return "".join(reversed(placed))
+
+
+def _blanks(match: re.Match[str]) -> str:
+    return " " * len(match.group())
 
 
 def _cells(tokens: list[Token], row: int) -> tuple[str, ...]:
@@ -161,12 +188,14 @@ def _html(token: Token, lines: _Lines) -> Iterator[Block]:
     """One block of HTML; where it holds folded questions, a block for each."""
     start, end = lines.span(*_map(token))
     raw = lines.source[start:end]
-    cuts = [0, *(match.start() for match in _DETAILS.finditer(raw) if match.start() > 0), len(raw)]
+    uncommented = _COMMENT.sub(_blanks, _placed(token.content.rstrip(), raw))
+    cuts = [0, *(match.start() for match in _DETAILS.finditer(uncommented) if match.start() > 0), len(raw)]
     for first, after in pairwise(cuts):
-        piece = raw[first:after].rstrip()
-        form: Form = "question" if _DETAILS.match(piece) else "html"
-        text = " ".join(_TAG.sub(" ", piece).split())
-        yield Block(form, start + first, start + first + len(piece), start + first, text)
+        form: Form = "question" if _DETAILS.match(uncommented, first) else "html"
+        stop = first + len(raw[first:after].rstrip())
+        shown = _TAG.sub(_blanks, uncommented[first:stop])
+        if stop > first:
+            yield Block(form, start + first, start + stop, start + first, " ".join(shown.split()), shown=shown)
 
 
 def _fill_gaps(blocks: list[Block], lines: _Lines) -> list[Block]:
@@ -176,10 +205,10 @@ def _fill_gaps(blocks: list[Block], lines: _Lines) -> list[Block]:
     for block in [*blocks, None]:
         stop = block.start if block else lines.end
         gap = lines.source[reached:stop]
-        if gap.strip(" \t\r\n>-*+|"):
+        if gap.strip(_MARKS_ONLY):
             start = reached + len(gap) - len(gap.lstrip())
             text = gap.strip()
-            filled.append(Block("other", start, start + len(text), start, text))
+            filled.append(Block("other", start, start + len(text), start, text, shown=text))
         if block:
             filled.append(block)
             reached = max(reached, block.end)

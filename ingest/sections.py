@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ingest.course import Lesson
 from ingest.markdown import Block, parse_blocks
@@ -38,44 +40,54 @@ class Section:
 
 def split_sections(lesson: Lesson) -> list[Section]:
     """Return the sections of ``lesson`` in order. A heading with no text of its own is a section without blocks."""
-    taken: dict[str, int] = {}
-    open_headings: list[tuple[int, str, str]] = []
+    blocks = parse_blocks(lesson.source, lesson.body_start)
+    anchors = _anchors(blocks)
+    open_headings: list[Block] = []
     sections: list[Section] = []
-    heading: Block | None = None
-    held: list[Block] = []
-
-    def close() -> None:
-        if heading is None and not held:
-            return
-        first = heading or held[0]
-        title = heading.text if heading else lesson.title
-        anchor = open_headings[-1][2] if heading else _unique("top", taken)
-        sections.append(
-            Section(
-                lesson_id=lesson.lesson_id,
-                path=lesson.path,
-                title=title,
-                anchor=anchor,
-                level=heading.level if heading else 0,
-                trail=tuple(name for _, name, _ in open_headings) or (title,),
-                anchors=tuple(name for _, _, name in open_headings) or (anchor,),
-                start=first.start,
-                end=held[-1].end if held else first.end,
-                blocks=tuple(held),
-            )
-        )
-
-    for block in parse_blocks(lesson.source, lesson.body_start):
-        if block.form != "heading":
-            held.append(block)
-            continue
-        close()
-        heading, held = block, []
-        while open_headings and open_headings[-1][0] >= block.level:
-            open_headings.pop()
-        open_headings.append((block.level, block.text, _unique(block.anchor or slug(block.text), taken)))
-    close()
+    for group in _by_heading(blocks):
+        if group[0].form == "heading":
+            while open_headings and open_headings[-1].level >= group[0].level:
+                open_headings.pop()
+            open_headings.append(group[0])
+        sections.append(_section(lesson, group, open_headings, anchors))
     return sections
+
+
+def _by_heading(blocks: list[Block]) -> Iterator[list[Block]]:
+    """Each heading with the blocks under it; the first group may lack a heading."""
+    starts = [index for index, block in enumerate(blocks) if index == 0 or block.form == "heading"]
+    for first, after in pairwise([*starts, len(blocks)]):
+        yield blocks[first:after]
+
+
+def _anchors(blocks: list[Block]) -> dict[int, str]:
+    """Start of a section -> its anchor. Those an author has written come first, since links point to them."""
+    taken: dict[str, int] = {}
+    headings = [block for block in blocks if block.form == "heading"]
+    anchors = {heading.start: _unique(heading.anchor, taken) for heading in headings if heading.anchor}
+    if blocks and blocks[0].form != "heading":
+        anchors[blocks[0].start] = _unique("top", taken)
+    for heading in headings:
+        if not heading.anchor:
+            anchors[heading.start] = _unique(slug(heading.text), taken)
+    return anchors
+
+
+def _section(lesson: Lesson, group: list[Block], open_headings: list[Block], anchors: dict[int, str]) -> Section:
+    first = group[0]
+    is_headed = first.form == "heading"
+    return Section(
+        lesson_id=lesson.lesson_id,
+        path=lesson.path,
+        title=first.text if is_headed else lesson.title,
+        anchor=anchors[first.start],
+        level=first.level,
+        trail=tuple(heading.text for heading in open_headings) or (lesson.title,),
+        anchors=tuple(anchors[heading.start] for heading in open_headings) or (anchors[first.start],),
+        start=first.start,
+        end=group[-1].end,
+        blocks=tuple(group[1:] if is_headed else group),
+    )
 
 
 def slug(title: str) -> str:

@@ -340,6 +340,11 @@ def test_a_long_item_is_quoted_by_the_sentence() -> None:
     assert forms == [*["sentence"] * 8, "item"]
 
 
+def test_the_words_under_a_diagram_are_not_quoted() -> None:
+    source = "```mermaid\nx --> y\n```\n*In words: x leads to y.*\n\nAnd *this* is a sentence, *too*.\n"
+    assert quotes(source, cut(source)) == [("sentence", "And *this* is a sentence, *too*.")]
+
+
 def test_units_of_one_block_share_its_number_and_neighbours_do_not() -> None:
     (chunk,) = cut("One. Two.\n\nThree.\n\n- Four\n- Five\n")
     assert [(unit.text, unit.paragraph) for unit in chunk.units] == [

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,8 +210,6 @@ def test_doctor_prints_every_setting_and_finds_the_index_in_order(tutor: Tutor, 
 
 
 def test_a_cold_question_imports_no_torch(shared_home: Path) -> None:
-    import subprocess
-    import sys
 
     probe = (
         "import sys\nfrom ui.cli import main\n"
@@ -218,3 +218,20 @@ def test_a_cold_question_imports_no_torch(shared_home: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=CORPUS.parent)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_no_command_opens_a_connection(shared_home: Path, tmp_path: Path) -> None:
+
+    probe = (
+        "import sys\n"
+        "def hook(event, arguments):\n"
+        "    if event in {'socket.connect', 'socket.getaddrinfo', 'socket.sendto'}:\n"
+        "        raise RuntimeError(f'{event} {arguments}')\n"
+        "sys.addaudithook(hook)\n"
+        "from ui.cli import main\n"
+        f"assert main(['ask', 'What is a quorum?', '--home', {str(shared_home)!r}]) == 0\n"
+        f"assert main(['ingest', '--course', {str(SMALL_COURSE)!r}, '--home', {str(tmp_path)!r}]) == 0\n"
+        f"assert main(['doctor', '--home', {str(shared_home)!r}]) == 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False, cwd=CORPUS.parent)
+    assert done.returncode == 0, done.stderr

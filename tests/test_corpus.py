@@ -50,7 +50,7 @@ def test_the_lessons_of_this_release_are_there() -> None:
 
 @each_lesson
 def test_a_lesson_is_what_the_contents_page_announces(lesson: Lesson) -> None:
-    announced = {planned.id: (planned.number, planned.title, module.id) for module in COURSE.modules for planned in module.lessons}
+    announced = {entry.id: (entry.number, entry.title, module.id) for module in COURSE.modules for entry in module.lessons}
     assert announced[lesson.lesson_id] == (lesson.number, lesson.title, lesson.module)
     assert Path(lesson.path).name == f"{lesson.number:02}-{lesson.lesson_id}.md"
 
@@ -59,7 +59,8 @@ def test_a_lesson_is_what_the_contents_page_announces(lesson: Lesson) -> None:
 def test_a_lesson_has_every_section_in_order_and_of_the_right_size(lesson: Lesson) -> None:
     sections = {section.anchor: section for section in split_sections(lesson) if section.level == 2}
     assert list(sections) == list(SIZES)
-    sized = {anchor: words(lesson.source[section.start : section.end].partition("\n")[2]) for anchor, section in sections.items()}
+    texts = {anchor: lesson.source[section.start : section.end] for anchor, section in sections.items()}
+    sized = {anchor: words(text.partition("\n")[2]) for anchor, text in texts.items()}
     assert {anchor: count for anchor, count in sized.items() if not SIZES[anchor][0] <= count <= SIZES[anchor][1]} == {}
     assert 1_600 <= sum(sized.values()) <= 2_800
 

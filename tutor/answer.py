@@ -14,10 +14,10 @@ from typing import Any
 from ingest.markdown import plain
 from ingest.store import Where
 from tutor.course_index import CourseIndex
-from tutor.coverage import judge_coverage
+from tutor.coverage import judge_coverage, telling_words
 from tutor.passages import Passage, gather_passages
-from tutor.question import Turn, kind_of, with_subject
-from tutor.search import Findings, check_question, search
+from tutor.question import Turn, kind_of, points_back, with_subject
+from tutor.search import QUESTION_LIMIT_CHARS, Findings, check_question, search
 
 ENGINE = "quotes"
 RELATED_LESSONS = 3
@@ -29,6 +29,8 @@ _HINT = (
     "Ask yourself first: *{question}* Look for it in {lesson}, under **{section}**. "
     "Then write down your own answer in a sentence or two, and ask again to compare."
 )
+_LOOKS_LIKE_MARK = re.compile(r"\[(\d+)\]")
+"""A number in brackets in the course's own text; shown with its brackets escaped, or it would read as a citation."""
 _HINT_QUESTION = "what decides this, and what would change my answer?"
 
 
@@ -82,7 +84,7 @@ def ask(
 ) -> Answer:
     """Answer ``question`` from the course, in ``mode`` "answer" or "hint". Raises QuestionError."""
     started = time.perf_counter()
-    text = with_subject(check_question(question), history)
+    text = _in_context(index, check_question(question), history)
     findings = search(index, text, where)
     coverage = judge_coverage(index, findings)
     related_to = _related(index, findings)
@@ -105,6 +107,19 @@ def ask(
         engine=ENGINE,
         timings_ms=rounded,
     )
+
+
+def _in_context(index: CourseIndex, question: str, history: Sequence[Turn]) -> str:
+    """The question with its subject from the turns before, unless it has one of its own.
+
+    It has when it uses a word that the course does not know (a change of subject, to be judged alone), or, with nothing
+    that points back, two words that the course knows, or one that it asks the meaning of.
+    """
+    known, unknown = telling_words(index, question)
+    enough = 1 if kind_of(question) == "definition" else 2
+    if unknown or (known >= enough and not points_back(question)):
+        return question
+    return with_subject(question, history)[-QUESTION_LIMIT_CHARS:]
 
 
 def write_answer(passages: Sequence[Passage]) -> str:
@@ -131,10 +146,12 @@ def _shown(passage: Passage) -> str:
     """The passage as it is read: markup stripped; a table row as its first cell, then the others under their titles."""
     unit = passage.first
     if unit.form != "row":
-        return " ".join(part.text for part in passage.units)
+        return _LOOKS_LIKE_MARK.sub(r"\\[\1\\]", " ".join(part.text for part in passage.units))
     pairs = [(title, _as_sentence(cell)) for title, cell in zip(unit.header, unit.cells, strict=False) if cell]
-    name, *rest = pairs
-    return " ".join([f"**{name[1]}**", *(f"*{title}:* {cell}" if title else cell for title, cell in rest)])
+    named = bool(unit.cells and unit.cells[0])
+    shown = [f"**{pairs[0][1]}**"] if named else []
+    shown += [f"*{title}:* {cell}" if title else cell for title, cell in pairs[named:]]
+    return _LOOKS_LIKE_MARK.sub(r"\\[\1\\]", " ".join(shown))
 
 
 def _as_sentence(cell: str) -> str:

@@ -99,6 +99,12 @@ class CourseIndex:
         return {lesson.path: lesson for lesson in self.lessons}
 
     @cached_property
+    def reading_order(self) -> dict[str, int]:
+        """Place of each section, by its key, in the course as it is read."""
+        keys = (f"{lesson.path}#{section.anchor}" for lesson in self.lessons for section in lesson.sections)
+        return {key: place for place, key in enumerate(keys)}
+
+    @cached_property
     def lexicon(self) -> Lexicon:
         """How common each token is in the course."""
         loaded = json.loads(self.version.artifact(LEXICON))
@@ -107,8 +113,9 @@ class CourseIndex:
     def lesson(self, name: str) -> LessonEntry:
         """The lesson with that number or id. Raises QuestionError naming what there is."""
         wanted = name.strip()
+        number = int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 10 else None
         for lesson in self.lessons:
-            if wanted == lesson.lesson_id or (wanted.isdigit() and lesson.number == int(wanted)):
+            if wanted == lesson.lesson_id or (number is not None and lesson.number == number):
                 return lesson
         numbers = sorted(lesson.number for lesson in self.lessons if lesson.number is not None)
         span = f"numbers {numbers[0]} to {numbers[-1]}, or ids such as" if numbers else "ids such as"

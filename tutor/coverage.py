@@ -95,7 +95,7 @@ def judge_coverage(index: CourseIndex, findings: Findings) -> Coverage:
     signals = measure(index, findings)
     weights = read_weights()
     probability = weights.probability(signals)
-    return Coverage(probability, probability >= weights.threshold, signals)
+    return Coverage(probability, bool(findings.question_tokens) and probability >= weights.threshold, signals)
 
 
 @cache
@@ -129,6 +129,13 @@ def measure(index: CourseIndex, findings: Findings) -> Signals:
 def weight_of(index: CourseIndex, token: int) -> float:
     """How telling a word of a question is: its inverse document frequency, little for common words of questions."""
     return index.lexicon.idf(token) * (TELLS_LITTLE if token in _common_tokens() else 1.0)
+
+
+def telling_words(index: CourseIndex, question: str) -> tuple[int, int]:
+    """How many words of ``question`` the course knows and does not know, common words of questions left out."""
+    telling = index.bm25.tokens(question) - _common_tokens()
+    known = sum(token in index.lexicon.frequencies for token in telling)
+    return known, len(telling) - known
 
 
 def word_overlap(index: CourseIndex, tokens: frozenset[int], text: str) -> float:

@@ -108,7 +108,7 @@ def gather_passages(index: CourseIndex, findings: Findings, kind: str) -> list[P
     by_paragraph: dict[tuple[str, int], list[Unit]] = {}
     for unit in sorted(units, key=lambda unit: (unit.path, unit.start)):
         by_paragraph.setdefault((unit.section, unit.paragraph), []).append(unit)
-    ranked = sorted(units, key=lambda unit: (-unit.score, unit.path, unit.start))
+    ranked = sorted(filter(_quotable, units), key=lambda unit: (-unit.score, unit.path, unit.start))
     chosen: list[Passage] = []
     while ranked and len(chosen) < MAX_PASSAGES:
         unit = max(ranked, key=lambda unit: unit.score - _penalty(unit, chosen))
@@ -139,7 +139,7 @@ def _score_units(index: CourseIndex, findings: Findings, kind: str) -> list[Unit
     standing = {key: SECTION_WEIGHT * score for key, score in findings.sections[:SECTIONS_READ]}
     points = index.version.points(Where(sections=tuple(standing)), "unit", with_vectors=True)
     question = np.asarray(findings.question_vector, np.float32)
-    scored = [_scored(index, findings, point, question, standing) for point in points if _quotable(point)]
+    scored = [_scored(index, findings, point, question, standing) for point in points]
     if kind != "definition":
         return scored
     return [replace(unit, score=unit.score + DEFINES_WEIGHT * _defines(index, findings, unit.text)) for unit in scored]
@@ -152,9 +152,9 @@ def _defines(index: CourseIndex, findings: Findings, text: str) -> float:
     return word_overlap(index, known, found.group(1)) if found else 0.0
 
 
-def _quotable(point: StoredPoint) -> bool:
-    text = str(point.payload["text"])
-    return bool(len(text.split()) >= 4 and not text.endswith(":") and not _INTRODUCES.search(text))
+def _quotable(unit: Unit) -> bool:
+    """Whether a passage may begin from the unit; others are quoted only between those that may."""
+    return len(unit.text.split()) >= 4 and not unit.text.endswith(":") and not _INTRODUCES.search(unit.text)
 
 
 def _scored(

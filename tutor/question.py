@@ -67,6 +67,11 @@ _LEANS_ON_BEFORE = re.compile(
     r"|\b(?:it|its|that|this|those|these|they|them|one|ones|the other|former|latter|there|same)\b",
     re.IGNORECASE,
 )
+_POINTS_BACK = re.compile(
+    r"^(?:and|but|so|or|also|what about|how about|why not)\b"
+    r"|\b(?:it|its|this|these|those|they|them|their|(?:the other|which|that|this) one|the other|former|latter)\b",
+    re.IGNORECASE,
+)
 _SHORT_WORDS = 4
 _CONTEXT_LIMIT_CHARS = 600
 
@@ -92,6 +97,11 @@ def role_preference(kind: str, anchor: str) -> float:
 def leans_on_before(question: str) -> bool:
     """Whether a question is likely to take its subject from the turns before it."""
     return bool(_LEANS_ON_BEFORE.search(question)) or len(question.split()) < _SHORT_WORDS
+
+
+def points_back(question: str) -> bool:
+    """Whether a question opens as a continuation, or has a pronoun that stands for something said before."""
+    return bool(_POINTS_BACK.search(question))
 
 
 def with_subject(question: str, history: Sequence[Turn]) -> str:

@@ -88,7 +88,7 @@ class Findings:
 
 def check_question(question: str) -> str:
     """The question without blanks around it. Raises QuestionError when it is empty or too long."""
-    text = question.replace("\0", " ").strip()
+    text = question.replace("\0", " ").encode("utf-8", "replace").decode("utf-8").strip()
     if not text:
         raise QuestionError("the question is empty", "Type a question about the course.")
     if len(text) > QUESTION_LIMIT_CHARS:
@@ -116,7 +116,7 @@ def search(
     names = list(_LIMITS)
     queries = [_query(name, dense, sparse, Where() if name == "outside" else where) for name in names]
     rankings = dict(zip(names, index.version.nearest(queries), strict=True))
-    sections = _prefer_roles(_fuse(rankings, fusion, "section"), text, fusion)
+    sections = _in_order(index, _prefer_roles(_fuse(rankings, fusion, "section"), text, fusion))
     chunks = _fuse({name: found for name, found in rankings.items() if "ask" not in name}, fusion, "chunk")
     finished = time.perf_counter()
     return Findings(
@@ -125,7 +125,7 @@ def search(
         question_tokens=frozenset(sparse.indices),
         rankings=rankings,
         sections=sections,
-        chunks=dict(chunks),
+        chunks=chunks,
         ms={"embed": (embedded_at - started) * 1000, "search": (finished - embedded_at) * 1000},
     )
 
@@ -170,24 +170,29 @@ def _query(name: str, dense: Sequence[float], sparse: SparseVector, where: Where
     return Nearest(name, sparse if name.endswith("bm25") else dense, _LIMITS[name], where)
 
 
-def _fuse(rankings: Mapping[str, Sequence[Match]], fusion: Fusion, key: str) -> list[tuple[str, float]]:
-    """What the matches name under ``key`` with its fused score, best first, ties in alphabetical (reading) order."""
+def _fuse(rankings: Mapping[str, Sequence[Match]], fusion: Fusion, key: str) -> dict[str, float]:
+    """The fused score, 0 to 1, of whatever the matches name under ``key``."""
     weights = {name: weight for name, weight in fusion.weights().items() if name in rankings}
     scores: dict[str, float] = {}
     for name, weight in weights.items():
         for place, value in _scaled(rankings[name], key).items():
             scores[place] = scores.get(place, 0.0) + weight * value
     total = sum(weights.values()) or 1.0
-    fused = [(place, score / total) for place, score in scores.items()]
-    return sorted(fused, key=lambda pair: (-pair[1], pair[0]))
+    return {place: score / total for place, score in scores.items()}
 
 
-def _prefer_roles(sections: list[tuple[str, float]], question: str, fusion: Fusion) -> list[tuple[str, float]]:
-    """The sections reordered a little: one whose role (its anchor) fits the kind of question gains, an unfit one loses."""
+def _prefer_roles(sections: Mapping[str, float], question: str, fusion: Fusion) -> dict[str, float]:
+    """The scores moved a little: a section whose role (its anchor) fits the kind of question gains, an unfit one loses."""
     kind = kind_of(question)
     gain = fusion.role / (sum(fusion.weights().values()) or 1.0)
-    moved = [(key, score + gain * role_preference(kind, key.rpartition("#")[2])) for key, score in sections]
-    return sorted(moved, key=lambda pair: (-pair[1], pair[0]))
+    moved = {key: score + gain * role_preference(kind, key.rpartition("#")[2]) for key, score in sections.items()}
+    return {key: min(max(score / (1 + gain), 0.0), 1.0) for key, score in moved.items()}
+
+
+def _in_order(index: CourseIndex, sections: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Best first; of equals, the one that stands first in the course."""
+    last = len(index.reading_order)
+    return sorted(sections.items(), key=lambda pair: (-pair[1], index.reading_order.get(pair[0], last), pair[0]))
 
 
 def _scaled(matches: Sequence[Match], key: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ misspelt setting that is silently ignored costs an afternoon.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.embedder import PACKAGED_MODEL
@@ -41,7 +41,7 @@ class Settings:
     embedder: str
     cache: Path
     qdrant_url: str
-    qdrant_api_key: str
+    qdrant_api_key: str = field(repr=False)
     port: int
     address: str
     sources: Mapping[str, str]
@@ -100,6 +100,6 @@ def _user_cache(environment: Mapping[str, str], values: Mapping[str, str]) -> Pa
 
 
 def _port(value: str) -> int:
-    if not value.isdigit() or not 0 < int(value) < 65_536:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 5 and 0 < int(value) < 65_536):
         raise SettingsError(f"TUTOR_PORT is '{value}', which is no port", "Use a number from 1 to 65535, such as 8501.")
     return int(value)

@@ -36,7 +36,7 @@ class Case(BaseModel):
 
     id: str = Field(min_length=1)
     kind: str
-    question: str = Field(min_length=1)
+    question: str = Field(pattern=r"\S")
     relevant: tuple[Relevant, ...] = ()
     why: str = ""
 
@@ -62,15 +62,26 @@ def read_cases(folder: Path) -> list[Case]:
 def read_case_file(path: Path) -> list[Case]:
     """The cases of one file. Raises CaseError."""
     try:
-        loaded = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CaseError(f"{path.name} cannot be read: {error}", "Save it as UTF-8 text.") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise CaseError(f"{path.name}:{line}: not valid YAML: {error.problem}", "Mend that line.") from error
+    loaded = _load_yaml(path, text)
     if not isinstance(loaded, list):
         raise CaseError(f"{path.name}: a case file is a list of cases", "Begin each case with '- id: ...'.")
     return [_case(path, place, entry) for place, entry in enumerate(loaded, start=1)]
+
+
+def _load_yaml(path: Path, text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise CaseError(f"{path.name}:{line}: not valid YAML: {error.problem}", "Mend that line.") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise CaseError(f"{path.name}:{line}: not valid YAML: {error.reason}", "Remove that character.") from error
+    except (ValueError, LookupError, AttributeError, RecursionError) as error:  # Such as a date that no calendar has.
+        raise CaseError(f"{path.name}: a value cannot be read: {error}", "Put texts that look like dates in quotes.") from error
 
 
 def _case(path: Path, place: int, entry: object) -> Case:

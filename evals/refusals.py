@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evals.cases import Case
+from evals.retrieval import relevant_grades
 from tutor.answer import Answer, ask
 from tutor.course_index import CourseIndex
 
@@ -29,7 +30,9 @@ class AnswerResult:
 
 
 def run_answers(index: CourseIndex, cases: Sequence[Case], tick: Callable[[], None]) -> list[AnswerResult]:
-    """Ask every case's question and judge what comes back."""
+    """Ask every case's question and judge the answer. Raises CaseError when a case names a section that is not there."""
+    for case in cases:
+        relevant_grades(index, case)
     results = []
     for case in cases:
         answer = ask(index, case.question)

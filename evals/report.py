@@ -37,14 +37,14 @@ def _by_lesson(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Cases, success and refusals by lesson, in the course's order."""
     scores = {r["case_id"]: r["scores"] for r in record["retrieval"] if r["system"] == "hybrid"}
     refused = {r["case_id"]: r["refused"] for r in record["answers"]}
-    path_of = {_lesson_id(path): path for path in record["lessons"]}
+    lessons = {entry["id"]: entry for entry in record["lessons"].values()}
     groups: dict[str, list[dict[str, Any]]] = {}
     for case in record["cases"]:
         if case["relevant"]:
             groups.setdefault(case["relevant"][0]["lesson"], []).append(case)
     rows = []
     for lesson_id, cases in groups.items():
-        about = record["lessons"].get(path_of.get(lesson_id, ""), {"number": None, "title": lesson_id, "module": ""})
+        about = lessons.get(lesson_id, {"number": None, "title": lesson_id, "module": ""})
         found = [scores[case["id"]]["lesson success@5"] for case in cases if case["id"] in scores]
         ranked = [scores[case["id"]]["section ndcg@10"] for case in cases if case["id"] in scores]
         rows.append(
@@ -57,12 +57,6 @@ def _by_lesson(record: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=lambda row: (row["number"] is None, row["number"] or 0))
-
-
-def _lesson_id(path: str) -> str:
-    folder, _, name = path.removesuffix(".md").rpartition("/")
-    bare = name.partition("-")[2] if name[:1].isdigit() else name
-    return f"essay/{bare}" if folder == "essays" else bare
 
 
 def _worst(record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -84,16 +78,16 @@ def _worst(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _curve(record: Mapping[str, Any]) -> list[tuple[float, float, float, float]]:
-    """(threshold, false refusals, near declined, far declined) for thresholds from 0.1 to 0.9."""
+def _curve(record: Mapping[str, Any]) -> list[tuple[float, float | None, float | None, float | None]]:
+    """(threshold, false refusals, near declined, far declined) for thresholds from 0.1 to 0.9; None: no such case."""
 
-    def share(kind: str, threshold: float) -> float:
+    def share(kind: str, threshold: float) -> float | None:
         values = [
             r["confidence"]
             for r in record["answers"]
             if (r["answerable"] if kind == "answerable" else r["kind"] == kind and not r["answerable"])
         ]
-        return sum(value < threshold for value in values) / len(values) if values else 0.0
+        return sum(value < threshold for value in values) / len(values) if values else None
 
     return [
         (step / 10, share("answerable", step / 10), share("near", step / 10), share("far", step / 10))

@@ -35,7 +35,7 @@ class CaseResult:
 def run_retrieval(index: CourseIndex, cases: Sequence[Case], tick: Callable[[], None]) -> list[CaseResult]:
     """Results of every system on every answerable case. Raises CaseError when a case names a section that is not there."""
     answerable = [case for case in cases if case.answerable]
-    keys = {case.id: _relevant(index, case) for case in answerable}
+    keys = {case.id: relevant_grades(index, case) for case in answerable}
     results = []
     for case in answerable:
         for system, fusion in SYSTEMS.items():
@@ -44,8 +44,8 @@ def run_retrieval(index: CourseIndex, cases: Sequence[Case], tick: Callable[[], 
     return results
 
 
-def _relevant(index: CourseIndex, case: Case) -> dict[str, int]:
-    """Section key -> grade."""
+def relevant_grades(index: CourseIndex, case: Case) -> dict[str, int]:
+    """Section key -> grade. Raises CaseError when the case names a section that is not there."""
     by_id = {lesson.lesson_id: lesson for lesson in index.lessons}
     grades = {}
     for entry in case.relevant:

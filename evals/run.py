@@ -1,16 +1,13 @@
 """One evaluation, from cases to a saved run: ``runs/<id>/{run.json, results.csv, report.html}`` and a verdict.
 
 A run passes when every gate of GATES holds and, with a baseline, no metric has fallen significantly (Holm-adjusted
-p < 0.05). Files are written to a folder aside and moved in place whole, so a run is complete or not there.
+p < 0.05). ``metrics`` has the figures, ``saved_runs`` the files.
 """
 
-import csv
 import hashlib
 import json
 import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from evals.cases import SHIPPED_CASES, Case, Half, read_cases
+from evals.metrics import Metric, answer_metrics, retrieval_metrics
 from evals.refusals import AnswerResult, run_answers
-from evals.report import render
 from evals.retrieval import CaseResult, run_retrieval
-from evals.statistics import Comparison, Estimate, compare, estimate, holm
+from evals.saved_runs import Baseline, read_baseline, save
+from evals.statistics import Comparison, Estimate, compare, holm
 from ingest.errors import CaseError
 from ingest.progress import Progress
 from tutor.course_index import CourseIndex
@@ -38,16 +36,6 @@ GATES: Mapping[str, tuple[str, float]] = {
     "citations under a refusal": ("<=", 0),
 }
 """Metric -> (comparison, bound). A metric that the run did not measure is not judged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A figure of the report; ``per_case`` feeds the comparison with another run (higher is better, always)."""
-
-    name: str
-    system: str
-    value: Estimate
-    per_case: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +76,28 @@ def run_suites(
     unknown = [name for name in chosen if name not in SUITES]
     if unknown:
         raise CaseError(f"no suite '{unknown[0]}'", f"Suites: {', '.join(SUITES)}.")
-    old = _read_baseline(runs_folder, baseline) if baseline else None
+    old = read_baseline(runs_folder, baseline) if baseline else None
     folder = Path(cases_folder) if cases_folder else SHIPPED_CASES
-    cases = [case for case in read_cases(folder) if case.half == half]
+    cases = _cases_of(folder, half)
     retrieval = _ticking("retrieval", progress, cases, run_retrieval, index) if "retrieval" in chosen else []
     answers = _ticking("refusals", progress, cases, run_answers, index) if "refusals" in chosen else []
-    metrics = [*_retrieval_metrics(cases, retrieval), *_answer_metrics(cases, answers)]
+    metrics = [*retrieval_metrics(cases, retrieval), *answer_metrics(cases, answers)]
     gates = _judge_gates(metrics)
     comparisons = _compare(metrics, old) if old else []
     fallen = _fallen(comparisons)
-    record = _record(index, half, cases, metrics, gates, comparisons, retrieval, answers, baseline)
-    passed = all(gate["passed"] for gate in gates) and not fallen
+    record = _record(index, half, cases, metrics, gates, comparisons, retrieval, answers, old.run_id if old else None)
+    passed = bool(metrics) and all(gate["passed"] for gate in gates) and not fallen
     record["passed"] = passed
-    target = _save(runs_folder, record)
+    target = save(runs_folder, record)
     text = _text(record, target)
     return Outcome(record["id"], target, passed, text, tuple(metrics))
+
+
+def _cases_of(folder: Path, half: Half) -> list[Case]:
+    cases = [case for case in read_cases(folder) if case.half == half]
+    if not cases:
+        raise CaseError(f"no case in {folder} is of the {half} half", "Add cases, or choose the other half.")
+    return cases
 
 
 def _ticking(
@@ -118,69 +113,8 @@ def _ticking(
     return run(index, cases, tick)
 
 
-def _cluster(case: Case) -> str:
-    return case.relevant[0].lesson if case.relevant else case.id
-
-
-def _retrieval_metrics(cases: Sequence[Case], results: Sequence[CaseResult]) -> list[Metric]:
-    by_id = {case.id: case for case in cases}
-    metrics = []
-    names = list(results[0].scores) if results else []
-    for system in dict.fromkeys(result.system for result in results):
-        mine = [result for result in results if result.system == system]
-        clusters = [_cluster(by_id[result.case_id]) for result in mine]
-        for name in names:
-            values = [result.scores[name] for result in mine]
-            per_case = {result.case_id: result.scores[name] for result in mine}
-            metrics.append(Metric(name, system, estimate(values, clusters), per_case))
-    return metrics
-
-
-def _answer_metrics(cases: Sequence[Case], results: Sequence[AnswerResult]) -> list[Metric]:
-    if not results:
-        return []
-    by_id = {case.id: case for case in cases}
-    near = [r for r in results if r.kind == "near" and not r.answerable]
-    far = [r for r in results if r.kind == "far" and not r.answerable]
-    answerable = [r for r in results if r.answerable]
-    declined = [r for r in results if not r.answerable]
-    cited = [r for r in results if r.citations]
-    led = [r for r in answerable if r.lead_relevant is not None]
-
-    def metric(name: str, members: Sequence[AnswerResult], value: Callable[[AnswerResult], float]) -> Metric:
-        values = {r.case_id: value(r) for r in members}
-        return Metric(name, "tutor", estimate(list(values.values()), [_cluster(by_id[key]) for key in values]), values)
-
-    answered = metric("answered when answerable", answerable, lambda r: float(not r.refused))
-    refused = metric("declined when it should be", declined, lambda r: float(r.refused))
-    return [
-        metric("false refusals", answerable, lambda r: float(r.refused)),
-        answered,
-        metric("near-domain declined", near, lambda r: float(r.refused)),
-        metric("far declined", far, lambda r: float(r.refused)),
-        refused,
-        _constant("balanced accuracy", (answered.value.mean + refused.value.mean) / 2, len(results)),
-        _constant("far questions answered", sum(not r.refused for r in far), len(far)),
-        metric("quotes verbatim", cited, lambda r: r.verbatim / r.citations),
-        _constant("citations under a refusal", sum(r.citations for r in results if r.refused), len(results)),
-        metric("first passage relevant", led, lambda r: float(bool(r.lead_relevant))),
-        metric("words in an answer", [r for r in results if not r.refused], lambda r: float(r.words)),
-        _constant("answer p50 ms", _percentile([r.total_ms for r in results], 0.50), len(results)),
-        _constant("answer p95 ms", _percentile([r.total_ms for r in results], 0.95), len(results)),
-    ]
-
-
 _LOWER_IS_BETTER = frozenset({"false refusals"})
 _NOT_COMPARED = frozenset({"words in an answer"})
-
-
-def _constant(name: str, value: float, cases: int) -> Metric:
-    return Metric(name, "tutor", Estimate(float(value), float(value), float(value), cases), {})
-
-
-def _percentile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
 
 
 def _judge_gates(metrics: Sequence[Metric]) -> list[dict[str, Any]]:
@@ -194,11 +128,10 @@ def _judge_gates(metrics: Sequence[Metric]) -> list[dict[str, Any]]:
     return judged
 
 
-def _compare(metrics: Sequence[Metric], old: Mapping[str, Any]) -> list[dict[str, Any]]:
-    before = {(entry["name"], entry["system"]): entry["per_case"] for entry in old["metrics"]}
+def _compare(metrics: Sequence[Metric], old: Baseline) -> list[dict[str, Any]]:
     found: list[Comparison] = []
     for metric in metrics:
-        earlier = before.get((metric.name, metric.system))
+        earlier = old.per_case.get((metric.name, metric.system))
         if metric.system in {"hybrid", "tutor"} and metric.per_case and earlier and metric.name not in _NOT_COMPARED:
             sign = -1.0 if metric.name in _LOWER_IS_BETTER else 1.0
             new_values = {key: sign * value for key, value in metric.per_case.items()}
@@ -238,59 +171,13 @@ def _record(
         "comparisons": comparisons,
         "metrics": [{"name": m.name, "system": m.system, **asdict(m.value), "per_case": dict(m.per_case)} for m in metrics],
         "lessons": {
-            path: {"number": entry.number, "title": entry.title, "module": entry.module} for path, entry in by_path.items()
+            path: {"id": entry.lesson_id, "number": entry.number, "title": entry.title, "module": entry.module}
+            for path, entry in by_path.items()
         },
         "cases": [case.model_dump() for case in cases],
         "retrieval": [asdict(result) for result in retrieval],
         "answers": [asdict(result) for result in answers],
     }
-
-
-def _save(runs_folder: Path, record: dict[str, Any]) -> Path:
-    runs_folder.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".run-", dir=runs_folder))
-    try:
-        (staging / "run.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), "utf-8")
-        (staging / "report.html").write_text(render(record), "utf-8")
-        with (staging / "results.csv").open("w", encoding="utf-8", newline="") as file:
-            _write_csv(file, record)
-        staging.chmod(0o755)
-        target = runs_folder / str(record["id"])
-        if target.exists():
-            target = runs_folder / f"{record['id']}-{os.getpid()}"
-            record["id"] = target.name
-        staging.replace(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return target
-
-
-def _write_csv(file: Any, record: Mapping[str, Any]) -> None:
-    questions = {case["id"]: case for case in record["cases"]}
-    writer = csv.writer(file)
-    writer.writerow(["case", "kind", "question", "system", "metric", "value"])
-    for result in record["retrieval"]:
-        case = questions[result["case_id"]]
-        for name, value in result["scores"].items():
-            writer.writerow([case["id"], case["kind"], case["question"], result["system"], name, f"{value:.4f}"])
-    for result in record["answers"]:
-        case = questions[result["case_id"]]
-        for name in ("refused", "right", "confidence", "citations", "verbatim", "lead_relevant", "words", "total_ms"):
-            writer.writerow([case["id"], case["kind"], case["question"], "tutor", name, result[name]])
-
-
-def _read_baseline(runs_folder: Path, name: str) -> dict[str, Any]:
-    path = runs_folder / name / "run.json"
-    try:
-        loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        known = sorted(entry.name for entry in runs_folder.glob("[0-9]*")) if runs_folder.is_dir() else []
-        raise CaseError(f"no run '{name}' in {runs_folder}", f"Runs: {', '.join(known[-5:]) or 'none yet'}.") from error
-    except ValueError as error:
-        raise CaseError(f"{path} is damaged: {error}", "Choose another run, or run: tutor eval") from error
-    if not isinstance(loaded, dict) or "metrics" not in loaded:
-        raise CaseError(f"{path} is no saved run", "Choose another run, or run: tutor eval")
-    return loaded
 
 
 def _text(record: Mapping[str, Any], folder: Path) -> str:

@@ -33,7 +33,7 @@ def describe(
         sections=sum(len(sections) for sections in cut.sections.values()),
         chunks=len(cut.chunks),
         units=sum("unit" in point.dense for point in points),
-        asks=len(cut.asks),
+        asks=sum("ask" in point.dense for point in points),
         average_tokens=round(average, 3),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

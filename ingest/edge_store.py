@@ -29,12 +29,17 @@ from ingest.sparse import SparseVector
 from ingest.store import DENSE_NAMES, MANIFEST, SPARSE_NAMES, Match, Nearest, Point, StoredPoint, Where
 
 KEPT_VERSIONS = 2
-FIXED_BYTES = 160_000_000
-"""What a shard takes whatever it holds: the engine maps its segments' files in large pages. Measured; see the test."""
+FIXED_BYTES = 230_000_000
+"""What building takes whatever a shard holds: files are mapped in large pages, optimising reserves room. Measured."""
+VECTOR_COPIES = 3
+OPEN_BYTES = 160_000_000
+"""What the first opening of a shard may add to its disk, measured on a file system in memory; 155 MB were the most."""
 POINT_OVERHEAD_BYTES = 2_000
 SCROLL_PAGE = 1_000
+PAGE_BYTES = 4_096
 _LOCK_FILE = ".readers"
 _STAGING = ".building-"
+_FULL_DISK = ("No space left", "Not enough space", "os error 28", "Disk quota exceeded")
 
 
 def edge_config(dimension: int) -> qe.EdgeConfig:
@@ -75,7 +80,7 @@ class EdgeStore:
             _build_shard(staging / "shard", dimension, points)
             (staging / _LOCK_FILE).touch()
             staging.chmod(0o755)
-            staging.replace(self._versions / version)
+            self._put(staging, self._versions / version)
         except OSError as error:
             raise _storage_error(self._versions, error) from error
         finally:
@@ -91,6 +96,7 @@ class EdgeStore:
                 os.fsync(file.fileno())
             part.replace(self._pointer)
         except OSError as error:
+            part.unlink(missing_ok=True)
             raise _storage_error(self._folder, error) from error
         self._prune(keep=version)
 
@@ -115,6 +121,15 @@ class EdgeStore:
         for left in self._versions.glob(f"{_STAGING}*"):
             shutil.rmtree(left, ignore_errors=True)
 
+    @staticmethod
+    def _put(staging: Path, target: Path) -> None:
+        """Move what was built to its place. A version left there is replaced, unless readers hold it: then it is whole."""
+        if target.exists() and not _unused(target):
+            return
+        if target.exists():
+            shutil.rmtree(target)
+        staging.replace(target)
+
     def _prune(self, keep: str) -> None:
         versions = [path for path in self._versions.iterdir() if path.is_dir() and not path.name.startswith(".")]
         newest_first = sorted(versions, key=lambda path: path.stat().st_mtime_ns, reverse=True)
@@ -135,6 +150,9 @@ class EdgeVersion:
         self._lock = _share(folder)
         try:
             self._shard = qe.EdgeShard.load(str(self._writable_shard()))
+        except OSError as error:
+            self._release()
+            raise _storage_error(Path(tempfile.gettempdir()), error) from error
         except Exception as error:
             self._release()
             raise StoreError(f"the index in {folder} cannot be opened: {error}", "Run: tutor ingest --force") from error
@@ -187,10 +205,28 @@ class EdgeVersion:
 
     def _writable_shard(self) -> Path:
         shard = self._folder / "shard"
-        if os.access(shard, os.W_OK) and os.access(self._folder, os.W_OK):
+        may_write = os.access(shard, os.W_OK) and os.access(self._folder, os.W_OK)
+        if may_write and shutil.disk_usage(shard).free >= OPEN_BYTES:
             return shard
         self._private = tempfile.TemporaryDirectory(prefix="tutor-index-")
-        return Path(shutil.copytree(shard, Path(self._private.name) / "shard"))
+        return _copy_with_holes(shard, Path(self._private.name) / "shard")
+
+
+def _copy_with_holes(source: Path, target: Path) -> Path:
+    """Copy a folder, writable whatever the original's rights; pages of zeros, most of a small shard, take no room."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_dir():
+            _copy_with_holes(path, target / path.name)
+            continue
+        with path.open("rb") as original, (target / path.name).open("wb") as copy:
+            while page := original.read(PAGE_BYTES):
+                if page.count(0) == len(page):
+                    copy.seek(len(page), os.SEEK_CUR)
+                else:
+                    copy.write(page)
+            copy.truncate()
+    return target
 
 
 def _share(folder: Path) -> IO[bytes]:
@@ -253,10 +289,12 @@ def _build_shard(folder: Path, dimension: int, points: Sequence[Point]) -> None:
     )
     if child.returncode == 0:
         return
-    last_words = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
-    if child.returncode < 0 or "No space left" in last_words[0]:
+    said = child.stderr.decode("utf-8", "replace")
+    last_words = said.strip().splitlines()[-1:] or ["it said nothing"]
+    if child.returncode < 0 or any(sign in said for sign in _FULL_DISK):
+        stopped = f"stopped by signal {-child.returncode} (a full disk does that)"
         raise StorageFull(
-            f"the index could not be written: the builder was stopped by signal {-child.returncode} (a full disk does that)",
+            f"the index could not be written: {f'the builder was {stopped}' if child.returncode < 0 else last_words[0]}",
             f"Free some space on the disk of {folder.parent.parent}, then run: tutor ingest",
         )
     raise StoreError(f"the index could not be built: {last_words[0]}", "Run: tutor ingest --force")
@@ -264,7 +302,7 @@ def _build_shard(folder: Path, dimension: int, points: Sequence[Point]) -> None:
 
 def _check_space(folder: Path, dimension: int, points: Sequence[Point], artifacts: Mapping[str, str]) -> None:
     texts = sum(len(text.encode("utf-8")) for text in artifacts.values())
-    needed = FIXED_BYTES + 2 * texts + len(points) * (2 * 4 * dimension + POINT_OVERHEAD_BYTES)
+    needed = FIXED_BYTES + 2 * texts + len(points) * (VECTOR_COPIES * 4 * dimension + POINT_OVERHEAD_BYTES)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageFull(

@@ -160,13 +160,28 @@ def load_embedder(name: str, cache: Path, announce: Callable[[str], None] = lamb
     ``announce`` is told when an export, which takes some seconds, begins. Raises EmbedderError.
     """
     pointer = cache / f"{_slug(name)}.json"
-    if found := _exported(pointer, name):
-        return OnnxEmbedder(*found)
+    if loaded := _load_export(pointer, name):
+        return loaded
     announce(f"preparing the embedding model {name} (once, some 20 seconds)")
-    _export_model(name, cache, pointer)
-    if found := _exported(pointer, name):
-        return OnnxEmbedder(*found)
+    try:
+        _export_model(name, cache, pointer)
+    except OSError as error:
+        raise EmbedderError(
+            f"the embedding model cannot be written to {cache}: {error.strerror or error}",
+            "Free some space there or check its owner and rights, or set TUTOR_CACHE to another folder.",
+        ) from error
+    if loaded := _load_export(pointer, name):
+        return loaded
     raise EmbedderError(f"the export of {name} in {cache} cannot be read", f"Delete {cache} and try again.")
+
+
+def _load_export(pointer: Path, name: str) -> OnnxEmbedder | None:
+    """The embedder of the export ``pointer`` names; None if there is none that can be used."""
+    found = _exported(pointer, name)
+    try:
+        return OnnxEmbedder(*found) if found else None
+    except Exception:  # noqa: BLE001  Of a damaged file tokenizers raises a bare Exception, onnxruntime classes of its own.
+        return None
 
 
 def _exported(pointer: Path, name: str) -> tuple[Path, Export] | None:
@@ -175,7 +190,7 @@ def _exported(pointer: Path, name: str) -> tuple[Path, Export] | None:
         folder = pointer.parent / json.loads(pointer.read_text("utf-8"))["folder"]
         record = json.loads((folder / "export.json").read_text("utf-8"))
         export = Export(**{**record, "inputs": tuple(record["inputs"])})
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
     weights = Path(export.weights)
     try:

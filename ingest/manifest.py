@@ -11,7 +11,7 @@ from ingest.errors import IndexMismatch, IndexMissing
 from ingest.outside import outside_subjects
 from ingest.store import MANIFEST, IndexStore, IndexVersion
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 """Raised whenever payloads or artifacts change their form."""
 
 

@@ -40,20 +40,19 @@ def make_points(
         vectors.update(zip(missing, computed.tolist(), strict=True))
     average = average_tokens([text for kind, text, _ in drafts if kind == "chunk"])
     encoder = Bm25Encoder(average)
-    points = []
+    points: dict[str, Point] = {}
     for (kind, text, payload), key in zip(drafts, keys, strict=True):
         sparse = {f"{kind}_bm25": encoder.document(text)} if kind in {"chunk", "ask"} else {}
         identity = f"{kind}\0{payload['section']}\0{payload.get('start', '')}\0{key}"
-        points.append(
-            Point(
-                point_id=str(uuid.uuid5(_NAMESPACE, identity)),
-                payload={**payload, "kind": kind, "vector_key": key},
-                dense={kind: vectors[key]},
-                sparse=sparse,
-            )
+        point_id = str(uuid.uuid5(_NAMESPACE, identity))
+        points[point_id] = Point(  # A question written twice in one section is one point.
+            point_id=point_id,
+            payload={**payload, "kind": kind, "vector_key": key},
+            dense={kind: vectors[key]},
+            sparse=sparse,
         )
-    embedded = sum(key in missing for key in keys)
-    return points, embedded, average
+    embedded = sum(point.payload["vector_key"] in missing for point in points.values())
+    return list(points.values()), embedded, average
 
 
 def outside_points(embedder: Embedder, points: Sequence[Point]) -> list[Point]:

@@ -86,6 +86,7 @@ def _known_vectors(store: IndexStore, current: str, embedder: Embedder) -> dict[
             point.payload["vector_key"]: point.vector
             for kind in ("chunk", "ask", "unit")
             for point in version.points(Where(), kind, with_vectors=True)
+            if "vector_key" in point.payload
         }
     finally:
         version.close()

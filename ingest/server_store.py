@@ -4,10 +4,12 @@ A version is a collection ``<course>--<version>``; the alias ``<course>`` names 
 request. Artifacts are points without vectors, so a machine that has never seen the course folder can answer from it.
 """
 
+import contextlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import httpx
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException
 
@@ -24,10 +26,10 @@ _NAMESPACE = uuid.UUID("6f1f7c0e-3d6b-4f0a-9d3e-7c0a5f3b2e11")
 
 def connect(url: str, api_key: str | None, timeout_s: int = 30) -> QdrantClient:
     """A client of the server at ``url``. Raises StoreError when it cannot be reached."""
-    client = QdrantClient(url=url, api_key=api_key, timeout=timeout_s)
     try:
+        client = QdrantClient(url=url, api_key=api_key, timeout=timeout_s, check_compatibility=False)
         client.get_collections()
-    except (ApiException, ResponseHandlingException, OSError) as error:
+    except (ApiException, ResponseHandlingException, OSError, ValueError, httpx.InvalidURL) as error:
         raise StoreError(
             f"no Qdrant server answers at {url}: {error}",
             "Start it (docker compose up qdrant), mend TUTOR_QDRANT_URL, or unset it to use the embedded engine.",
@@ -44,7 +46,9 @@ class ServerStore:
 
     def current(self) -> str | None:
         """Name of the published version, or None."""
-        for alias in self._client.get_aliases().aliases:
+        with _answering():
+            aliases = self._client.get_aliases().aliases
+        for alias in aliases:
             if alias.alias_name == self._alias:
                 return alias.collection_name.removeprefix(f"{self._alias}--")
         return None
@@ -52,19 +56,22 @@ class ServerStore:
     def build(self, version: str, dimension: int, points: Sequence[Point], artifacts: Mapping[str, str]) -> None:
         """Fill a new collection and check its count. On failure the collection is removed."""
         name = self._collection(version)
+        everything = [*(_server_point(point) for point in points), *_artifact_points(artifacts)]
         try:
-            self._client.delete_collection(name)
-            self._client.create_collection(name, **_collection_config(dimension))
-            for field in INDEXED_FIELDS:
-                self._client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD, wait=True)
-            everything = [*(_server_point(point) for point in points), *_artifact_points(artifacts)]
-            for first in range(0, len(everything), BATCH_POINTS):
-                self._client.upsert(name, everything[first : first + BATCH_POINTS], wait=True)
-            stored = self._client.count(name, exact=True).count
+            with _answering():
+                self._client.delete_collection(name)
+                self._client.create_collection(name, **_collection_config(dimension))
+                for field in INDEXED_FIELDS:
+                    self._client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD, wait=True)
+                for first in range(0, len(everything), BATCH_POINTS):
+                    self._client.upsert(name, everything[first : first + BATCH_POINTS], wait=True)
+                stored = self._client.count(name, exact=True).count
             if stored != len(everything):
                 raise StoreError(f"{stored} points stored of {len(everything)}", "Run: tutor ingest --force")
-        except (ApiException, ResponseHandlingException) as error:
-            raise StoreError(f"the Qdrant server refused the index: {error}", "See the server's log.") from error
+        except StoreError:
+            with contextlib.suppress(StoreError), _answering():
+                self._client.delete_collection(name)
+            raise
 
     def publish(self, version: str) -> None:
         """Move the alias to ``version`` in one request, then remove collections that are old."""
@@ -73,16 +80,19 @@ class ServerStore:
         )
         previous = self.current()
         drop = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self._alias))
-        self._client.update_collection_aliases([drop, create] if previous else [create])
         keep = {self._collection(version), self._collection(previous or version)}
-        for collection in self._client.get_collections().collections:
-            if collection.name.startswith(f"{self._alias}--") and collection.name not in keep:
-                self._client.delete_collection(collection.name)
+        with _answering():
+            self._client.update_collection_aliases([drop, create] if previous else [create])
+            for collection in self._client.get_collections().collections:
+                if collection.name.startswith(f"{self._alias}--") and collection.name not in keep:
+                    self._client.delete_collection(collection.name)
 
     def open(self, version: str) -> "ServerVersion":
         """Open a version. Raises StoreError when the server does not have it."""
         name = self._collection(version)
-        if not self._client.collection_exists(name):
+        with _answering():
+            exists = self._client.collection_exists(name)
+        if not exists:
             raise StoreError(f"the index version {version} is gone from the server", "Run: tutor ingest --force")
         return ServerVersion(self._client, name, version)
 
@@ -105,10 +115,8 @@ class ServerVersion:
 
     def nearest(self, queries: Sequence[Nearest]) -> list[list[Match]]:
         """Answer each query with its matches, best first, in one request."""
-        try:
+        with _answering():
             answers = self._client.query_batch_points(self._collection, [_request(query) for query in queries])
-        except (ApiException, ResponseHandlingException) as error:
-            raise StoreError(f"the Qdrant server did not answer: {error}", "Is it running? Then ask again.") from error
         return [_matches(answer.points) for answer in answers]
 
     def points(self, where: Where, kind: str, *, with_vectors: bool = False) -> list[StoredPoint]:
@@ -116,14 +124,15 @@ class ServerVersion:
         found: list[StoredPoint] = []
         offset: Any = None
         while True:
-            records, offset = self._client.scroll(
-                self._collection,
-                scroll_filter=_filter(where, kind),
-                limit=SCROLL_PAGE,
-                offset=offset,
-                with_payload=True,
-                with_vectors=[kind] if with_vectors else False,
-            )
+            with _answering():
+                records, offset = self._client.scroll(
+                    self._collection,
+                    scroll_filter=_filter(where, kind),
+                    limit=SCROLL_PAGE,
+                    offset=offset,
+                    with_payload=True,
+                    with_vectors=[kind] if with_vectors else False,
+                )
             for record in records:
                 vectors: Any = record.vector or {}
                 found.append(StoredPoint(str(record.id), record.payload or {}, vectors.get(kind, ())))
@@ -132,13 +141,25 @@ class ServerVersion:
 
     def artifact(self, name: str) -> str:
         """The text stored under ``name``."""
-        records = self._client.retrieve(self._collection, [_artifact_id(name)], with_payload=True)
+        with _answering():
+            records = self._client.retrieve(self._collection, [_artifact_id(name)], with_payload=True)
         if not records:
             raise StoreError(f"{name} is missing from the index version {self._version}", "Run: tutor ingest --force")
         return str((records[0].payload or {})["text"])
 
     def close(self) -> None:
         """Nothing to let go of: the server keeps the last two versions for readers that have not reopened."""
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Turns a server that is gone, or that refuses a request, into a StoreError."""
+    try:
+        yield
+    except (ApiException, ResponseHandlingException, OSError) as error:
+        raise StoreError(
+            f"the Qdrant server did not answer: {error}", "See that it runs (its log says more), then try again."
+        ) from error
 
 
 def _collection_config(dimension: int) -> dict[str, Any]:

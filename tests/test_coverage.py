@@ -157,6 +157,11 @@ def test_without_any_finding_every_signal_of_likeness_is_zero(tiny: CourseIndex)
     assert (got.nearest, got.depth, got.known, got.held, got.asked, got.chunk) == (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
+def test_the_nearest_foreign_subject_is_the_same_whatever_lessons_are_searched(tiny: CourseIndex) -> None:
+    outside = Where(lesson_ids=("no-such-lesson",))
+    assert measured(tiny, "zebra", outside).outside == measured(tiny, "zebra").outside > 0
+
+
 def test_common_words_of_questions_tell_little(tiny: CourseIndex) -> None:
     question = tiny.bm25.tokens("gluten example")  # Neither is in the lesson, so both are equally rare.
     assert word_overlap(tiny, question, "gluten") == pytest.approx(1 / 1.15)

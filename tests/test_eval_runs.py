@@ -263,6 +263,8 @@ def test_a_lesson_that_is_not_found_fails_its_gate(shipped: CourseIndex, tmp_pat
 def test_a_gate_that_was_not_measured_is_not_judged(bread: CourseIndex, tmp_path: Path) -> None:
     assert gates(evaluate(bread, tmp_path, own_questions(2), "retrieval")).keys() == {"lesson success@5"}
     assert gates(evaluate(bread, tmp_path, labelled([FAR], "far"), "retrieval")) == {}
+    declined = gates(evaluate(bread, tmp_path, labelled([FAR], "far"), "refusals"))
+    assert {"near-domain declined", "false refusals"} & declined.keys() == set()
 
 
 def test_a_run_without_a_case_in_its_half_does_not_pass(bread: CourseIndex, tmp_path: Path) -> None:
@@ -438,5 +440,7 @@ def test_the_curve_counts_what_other_thresholds_would_decline(bread: CourseIndex
     rows = re.findall(r'<tr><td class="n">(0\.\d)</td>' + r'<td class="n">(\d\.\d{3})</td>' * 3 + "</tr>", page)
     assert len(rows) == 9
     assert rows[0] == ("0.1", "0.000", "0.000", "1.000")
+    assert rows[2] == ("0.3", "0.000", "0.000", "1.000")
     assert rows[3] == ("0.4", "0.500", "0.000", "1.000")
+    assert rows[4] == ("0.5", "0.500", "0.000", "1.000")
     assert rows[5] == ("0.6", "0.500", "1.000", "1.000")

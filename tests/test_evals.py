@@ -201,9 +201,11 @@ def test_an_interval_resamples_lessons_and_not_cases() -> None:
 
 
 def test_a_larger_lesson_weighs_more_within_a_resample() -> None:
-    # Draws of (a, a), (a, b) and (b, b) have the means 1, 3/4 and 0; a case counts as much as any other in the mean.
-    got = estimate([1.0, 1.0, 1.0, 0.0], ["a", "a", "a", "b"])
-    assert (got.mean, got.low, got.high) == (0.75, 0.0, 1.0)
+    # Twenty lessons of nine right cases and twenty of one wrong case: with K large ones drawn, 9K of 9K + 40 - K are right,
+    # and K is 14 to 26 in 95% of draws.
+    values, lessons = [1.0] * 180 + [0.0] * 20, [f"large {place % 20}" for place in range(180)] + list("abcdefghijklmnopqrst")
+    got = estimate(values, lessons)
+    assert (got.mean, got.low, got.high) == pytest.approx((0.9, 126 / 152, 234 / 248), abs=0.01)
 
 
 def test_the_interval_of_many_coin_tosses_is_the_binomial_one() -> None:
@@ -314,15 +316,16 @@ def test_every_system_is_judged_on_every_answerable_case(shipped: CourseIndex) -
 
 def test_the_best_grade_of_a_lessons_sections_is_the_lessons(shipped: CourseIndex) -> None:
     relevant = (
-        Relevant(lesson="consensus", section="objectives", grade=2),
-        Relevant(lesson="pacelc", section="objectives", grade=1),
+        Relevant(lesson="consensus", section="key-terms", grade=1),
+        Relevant(lesson="pacelc", section="objectives", grade=2),
+        Relevant(lesson="pacelc", section="key-terms", grade=1),
     )
-    case = Case(id="c", kind="how", question=RAFT.question, relevant=relevant)
-    hybrid = run_retrieval(shipped, [case], lambda: None)[0]
+    hybrid = run_retrieval(shipped, [RAFT.model_copy(update={"relevant": relevant})], lambda: None)[0]
     place = hybrid.lessons.index("lessons/11-pacelc.md") + 1
     assert hybrid.lessons[0] == "lessons/14-consensus.md"
-    assert hybrid.scores["lesson ndcg@10"] == pytest.approx((2 + 1 / log2(place + 1)) / (2 + 1 / log2(3)))
-    assert hybrid.scores["section recall@10"] == 0.0  # Objectives are not searched.
+    assert hybrid.scores["lesson ndcg@10"] == pytest.approx((1 + 2 / log2(place + 1)) / (2 + 1 / log2(3)))
+    assert hybrid.scores["lesson recall@10"] == 1.0
+    assert hybrid.scores["section recall@10"] <= 2 / 3  # Objectives are not searched.
 
 
 @pytest.mark.parametrize("run", [run_retrieval, run_answers])
@@ -391,6 +394,14 @@ def test_what_is_fitted_is_what_answers_are_judged_by() -> None:
     expected = [used.probability(Signals(*(float(value) for value in row))) for row in signals]
     assert _probability(model, signals).tolist() == pytest.approx(expected)
     assert min(np.array(expected)[covered]) > max(np.array(expected)[~covered])
+
+
+def test_the_unit_a_signal_is_measured_in_changes_nothing() -> None:
+    signals, covered = made_up(40)
+    other_unit = signals.copy()
+    other_unit[:, 0] *= 50
+    first, second = (_probability(_fit(some, covered, np.ones(40)), some) for some in (signals, other_unit))
+    assert first.tolist() == pytest.approx(second.tolist(), abs=0.01)
 
 
 def test_products_are_the_upper_triangle_row_by_row() -> None:

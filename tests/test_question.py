@@ -114,6 +114,8 @@ def test_answers_of_the_self_test_are_avoided_whatever_is_asked() -> None:
         "Which of these is cheaper?",
         "And the other one?",
         "more details please",
+        "for Postgres too?",
+        "Costs?",
     ],
 )
 def test_a_follow_up_leans_on_what_was_said_before(question: str) -> None:

@@ -1,8 +1,6 @@
 """What a version holds: points, the texts beside them, the manifest, BM25 weights, and subjects the course is not about."""
 
 import json
-import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +8,17 @@ import numpy as np
 import pytest
 
 from ingest.course import read_course
+from ingest.cut import cut_course
 from ingest.edge_store import EdgeStore
-from ingest.embedder import Matrix
+from ingest.embedder import Matrix, OnnxEmbedder
 from ingest.manifest import version_name
 from ingest.outside import not_taught, outside_subjects
+from ingest.points import make_points, outside_points
+from ingest.progress import silent
 from ingest.publish import publish_index
 from ingest.sparse import Bm25Encoder, average_tokens, document_frequencies
 from ingest.store import LEXICON, MANIFEST, OUTLINE, SOURCES, Where
+from tests.conftest import SMALL_COURSE
 from tests.fakes import WordEmbedder
 from tutor.course_index import CourseIndex
 
@@ -106,12 +108,14 @@ def test_the_outline_names_lessons_sections_and_what_is_only_planned(small_index
 
 
 def test_the_lexicon_counts_in_how_many_sections_a_word_stands(tmp_path: Path, words: WordEmbedder) -> None:
-    lesson = "# Bread\n\n## Mixing\nFlour and water. Flour again.\n\n## Baking\nThe oven, and water for steam.\n"
+    two_chunks = "\n\n".join(["The oven, and water for steam, and so on. " * 18] * 2)
+    lesson = f"# Bread\n\n## Mixing\nFlour and water. Flour again.\n\n## Baking\n{two_chunks}\n"
     index = publish(write_course(tmp_path / "course", bread=lesson), tmp_path / "store", words)
     lexicon: dict[str, Any] = json.loads(index.version.artifact(LEXICON))
     counts = {word: lexicon["frequencies"].get(token_of(word)) for word in ("flour", "water", "oven", "bread", "the", "yeast")}
+    chunks = len(index.version.points(Where(), "chunk"))
     index.close()
-    assert lexicon["sections"] == 2
+    assert (lexicon["sections"], chunks) == (2, 3)
     assert counts == {"flour": 1, "water": 2, "oven": 1, "bread": 2, "the": None, "yeast": None}
 
 
@@ -176,35 +180,46 @@ def test_the_frequency_of_a_word_counts_texts_and_not_its_repetitions() -> None:
     assert counts == {int(token_of("salt")): 2, int(token_of("oven")): 2}
 
 
-def directions(*cosines: float) -> Matrix:
-    """Unit vectors in the plane at these cosines from (1, 0)."""
-    return np.array([[cosine, math.sqrt(1 - cosine * cosine)] for cosine in cosines], np.float32)
+def directions(count: int, seed: int) -> Matrix:
+    """Unit vectors that point anywhere but along the first axis."""
+    vectors = np.random.default_rng(seed).normal(size=(count, 12)).astype(np.float32)
+    vectors[:, 0] = 0
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
-FAR_SUBJECTS = tuple(0.01 * (number % 10) for number in range(300))
+ALONG = np.eye(1, 12, dtype=np.float32)
+SUBJECTS = np.concatenate([directions(300, seed=1), ALONG])
+"""Three hundred subjects and, last, one that points along the first axis."""
 
 
-def taught(subjects: Sequence[float], sentences: Sequence[float]) -> list[float]:
-    """Which subjects (cosines from (1, 0)) count as taught by a course with these sentences."""
-    kept = not_taught([str(subject) for subject in subjects], directions(*subjects), directions(*sentences))
-    return [subject for place, subject in enumerate(subjects) if place not in kept]
+def taught(sentences: Matrix) -> set[int]:
+    """Places of the subjects that count as taught by a course with these sentences."""
+    return set(range(301)) - set(not_taught([str(place) for place in range(301)], SUBJECTS, sentences))
 
 
 def test_a_subject_that_many_sentences_are_near_is_the_courses_own() -> None:
-    assert taught((*FAR_SUBJECTS, 1.0), [1.0] * 40) == [1.0]
-    assert taught((*FAR_SUBJECTS, 1.0), [1.0] * 40 + [-1.0] * 400) == [1.0]
+    assert taught(np.concatenate([directions(200, seed=2), np.repeat(ALONG, 20, axis=0)])) == {300}
 
 
 def test_a_single_sentence_near_a_subject_does_not_make_it_the_courses_own() -> None:
-    assert taught((*FAR_SUBJECTS, 1.0), [1.0] + [-0.2] * 400) == []
+    assert taught(np.concatenate([directions(200, seed=2), ALONG])) == set()
 
 
 def test_a_course_that_is_near_no_subject_more_than_another_teaches_none() -> None:
-    assert taught(FAR_SUBJECTS, [0.5] * 40) == []
+    assert taught(directions(200, seed=2)) == set()
 
 
 def test_a_course_without_sentences_teaches_no_subject() -> None:
-    assert not_taught(["a", "b"], directions(1.0, 0.0), np.zeros((0, 2), np.float32)) == [0, 1]
+    assert taught(np.zeros((0, 12), np.float32)) == set()
+
+
+def test_a_course_on_bread_teaches_baking_and_not_football(embedder: OnnxEmbedder) -> None:
+    cut = cut_course(read_course(SMALL_COURSE), embedder.count_tokens, silent)
+    points, _, _ = make_points(cut, embedder, {}, silent)
+    outside = {point.payload["subject"] for point in outside_points(embedder, points)}
+    assert "recipes, cooking and baking" not in outside
+    assert {"football and other sports results", "cars, driving and engines"} <= outside
 
 
 def test_each_outside_subject_is_listed_once() -> None:
